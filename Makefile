@@ -1,0 +1,51 @@
+# A fresh machine needs python3 >= 3.11 (with venv) and make. Everything else goes into .venv.
+PYTHON    ?= python3
+VENV      ?= .venv
+NOTEBOOKS ?= notebooks
+OUT       ?= reports
+DATA      ?=
+BIN       := $(VENV)/bin
+READY     := $(VENV)/.ready
+REPORT    := $(BIN)/python -m prodgen_jax.cli report --notebooks $(NOTEBOOKS) $(if $(DATA),--data "$(DATA)")
+UV        := $(shell command -v uv 2>/dev/null)
+INSTALL   := $(if $(UV),$(UV) pip install --python $(BIN)/python,$(BIN)/python -m pip install --disable-pip-version-check -q)
+
+.DEFAULT_GOAL := help
+.PHONY: help report smoke test quick lab pins clean
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@echo "  settings: DATA=catalog.csv or a prepared set, OUT=reports, PYTHON=python3.12"
+
+$(READY): requirements.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "python >= 3.11 is needed; try: make PYTHON=python3.12")'
+	$(PYTHON) -m venv $(VENV)
+	$(INSTALL) -r requirements.txt
+	$(INSTALL) --no-deps -e .
+	@touch $@
+
+report: $(READY) ## run all notebooks and build the site: OUT/html/index.html
+	$(REPORT) --out $(OUT)
+
+smoke: $(READY) ## the whole report with tiny settings, about two minutes
+	$(REPORT) --out $(OUT)/smoke --smoke
+
+test: $(READY) ## lint, format, notebooks without outputs, all tests
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(if $(wildcard $(NOTEBOOKS)/*.ipynb),$(BIN)/nbstripout --keep-id --verify $(NOTEBOOKS)/*.ipynb)
+	$(BIN)/python -m pytest
+
+quick: $(READY) ## the tests without the slow ones
+	$(BIN)/python -m pytest -m "not slow"
+
+lab: $(READY) ## open the notebooks
+	$(BIN)/jupyter lab $(NOTEBOOKS)
+
+pins: ## write requirements.txt anew from pyproject.toml (needs uv)
+	uv pip compile --universal --python-version 3.11 --extra all --no-emit-package prodgen-jax --no-emit-index-url \
+	    --no-annotate --custom-compile-command "make pins" --upgrade -q pyproject.toml -o requirements.txt
+
+clean: ## remove .venv, reports and caches
+	rm -rf $(VENV) $(OUT) build .pytest_cache .ruff_cache *.egg-info
+	find prodgen_jax tests -name __pycache__ -prune -exec rm -rf {} +
