@@ -1,0 +1,112 @@
+"""From a prepared split to batches: which pictures make up step s, and where they lie.
+
+The position in the data is the step's number and nothing else, so every run can go on exactly where it stopped.
+Two routes give the same kind of feed: `resident` keeps the whole split on the device as uint8 and sends indices;
+`stream` reads each batch from disk ahead of time with grain, for a split that does not fit.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+from jax import Array
+from jaxtyping import Int, Key
+
+from prodgen_jax.data.augment import AugmentSettings, augmentation
+from prodgen_jax.data.images import to_signed
+from prodgen_jax.data.prepared import Split
+from prodgen_jax.errors import InputError
+
+Source = dict  # {"image": uint8 [n h w c], "label": {attribute: int32 [n]}}, in memory or on the device
+
+
+@dataclass(frozen=True)
+class Feed:
+    """Batches by step. `shared`: lies on every device for the whole run, None where each step brings its own.
+
+    `batches(start)` yields (source, indices [batch]) for steps start, start + 1, ...; source is None if shared.
+    """
+
+    shared: Source | None
+    batches: Callable[[int], Iterator[tuple[Source | None, Int[np.ndarray, "batch"]]]]
+
+
+def order(n: int, batch: int, seed: int) -> Callable[[int], Int[np.ndarray, "batch"]]:
+    """step -> the rows of its batch. Every epoch is a fresh permutation; batches run on across its end."""
+
+    @lru_cache(maxsize=2)
+    def permutation(epoch: int) -> Int[np.ndarray, "n"]:
+        return np.random.default_rng([seed, epoch]).permutation(n)
+
+    def rows(step: int) -> Int[np.ndarray, "batch"]:
+        places = np.arange(step * batch, (step + 1) * batch)
+        epochs = places // n
+        picked = [permutation(int(e))[places[epochs == e] % n] for e in np.unique(epochs)]
+        return np.concatenate(picked).astype(np.int32)
+
+    return rows
+
+
+def source_of(split: Split, rows: slice | np.ndarray = slice(None)) -> Source:
+    """The pictures and labels of some rows, read from disk."""
+    return {"image": np.asarray(split.images[rows]), "label": {a: v[rows] for a, v in split.labels.items()}}
+
+
+def resident(split: Split, batch: int, seed: int) -> Feed:
+    """The whole split goes to the device once; each step sends `batch` indices."""
+    rows = order(len(split), batch, seed)
+
+    def batches(start: int):
+        step = start
+        while True:
+            yield None, rows(step)
+            step += 1
+
+    return Feed(source_of(split), batches)
+
+
+def stream(split: Split, batch: int, seed: int, threads: int = 4) -> Feed:
+    """Batches in the same order, read ahead from the memory map by grain's threads."""
+    import grain.python as grain
+
+    rows, every = order(len(split), batch, seed), np.arange(batch, dtype=np.int32)
+
+    class Batches(grain.RandomAccessDataSource):
+        """Record s is the batch of step s, so a start in the middle costs nothing."""
+
+        def __len__(self) -> int:
+            return 2**40
+
+        def __getitem__(self, step: int) -> Source:
+            return source_of(split, rows(step))
+
+    def batches(start: int):
+        ahead = grain.ReadOptions(num_threads=threads, prefetch_buffer_size=2 * threads)
+        for source in grain.MapDataset.source(Batches())[start:].to_iter_dataset(ahead):
+            yield source, every
+
+    return Feed(None, batches)
+
+
+def open_feed(split: Split, batch: int, seed: int, route: str, memory: int) -> Feed:
+    """route: resident, stream, or auto: resident where the pictures take at most `memory` bytes."""
+    if len(split) == 0:
+        raise InputError("the training split has no pictures; prepare the set with more rows")
+    if route == "auto":
+        route = "resident" if split.images.nbytes <= memory else "stream"
+    routes = {"resident": resident, "stream": stream}
+    if route not in routes:
+        raise InputError(f"route={route} is not known; choose resident, stream or auto")
+    return routes[route](split, batch, seed)
+
+
+def make_batch(settings: AugmentSettings) -> Callable:
+    """(source, indices [b], keys [b]) -> {"image": float [b h w c] in [-1, 1], "label": {attribute: int [b]}}."""
+    augment = augmentation(settings)
+
+    def batch(source: Source, indices: Int[Array, "b"], keys: Key[Array, "b"]) -> dict:
+        label = {name: values[indices] for name, values in source["label"].items()}
+        return {"image": augment(keys, to_signed(source["image"][indices])), "label": label}
+
+    return batch
