@@ -1,0 +1,19 @@
+"""What a method must know of the data: the picture's size and the attributes."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from prodgen_jax.data.prepared import PreparedSet
+
+
+@dataclass(frozen=True)
+class Spec:
+    """size: pixels on a side; channels: 3 for RGB; attributes: {name: number of values}."""
+
+    size: int
+    channels: int = 3
+    attributes: Mapping[str, int] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, prepared: PreparedSet) -> "Spec":
+        return cls(prepared.size, 3, {name: len(values) for name, values in prepared.attributes.items()})

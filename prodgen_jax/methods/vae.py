@@ -1,0 +1,113 @@
+"""The variational autoencoder (Kingma & Welling 2013), with a likelihood on 8-bit pixels.
+
+ELBO(x) = E_q(z|x)[log p(x|z)] - KL(q(z|x) || p(z)), in nats per picture; bits/dim is -ELBO / (ln 2 * h * w * c).
+"""
+
+from dataclasses import dataclass
+
+import jax
+import jax.numpy as jnp
+import optax
+from flax import nnx
+from jax import Array
+from jaxtyping import Float
+
+from prodgen_jax.methods.core import Method, Turn, power_ema
+from prodgen_jax.methods.gan import normal
+from prodgen_jax.methods.spec import Spec
+from prodgen_jax.nets.vae import Decoder, Encoder
+
+HALF_STEP = 1 / 255  # half the distance of two 8-bit levels on [-1, 1]
+
+
+@dataclass(frozen=True)
+class VAESettings:
+    """What `--set` reaches of a VAE."""
+
+    latent: int = 128  # numbers in a latent vector
+    width: int = 64  # channels of the widest map of both networks
+    lr: float = 1e-3  # Adam's step size
+    beta: float = 1.0  # weight of KL; 1 is the bound itself
+    warmup: int = 500  # steps over which the weight rises from 0
+    clip: float = 100.0  # largest gradient norm, nats per picture
+
+
+def kl(mean: Float[Array, "b z"], logvar: Float[Array, "b z"]) -> Float[Array, "b"]:
+    """KL(N(mean, exp(logvar)) || N(0, 1)) in nats. Kingma & Welling 2013, appendix B."""
+    return 0.5 * jnp.sum(jnp.exp(logvar) + mean**2 - 1 - logvar, axis=-1)
+
+
+def log_likelihood(
+    x: Float[Array, "b h w c"], mean: Float[Array, "b h w c"], log_scale: Float[Array, "c"]
+) -> Float[Array, "b"]:
+    """log P of the 8-bit levels under a logistic cut into 256 bins, in nats. PixelCNN++ (Salimans 2017), eq. 2.
+
+    x lies on the 256 levels in [-1, 1]; the outermost bins reach to infinity, so the bins sum to one.
+    """
+    rate = jnp.exp(-log_scale)
+    upper, lower = (x - mean + HALF_STEP) * rate, (x - mean - HALF_STEP) * rate
+    inside = upper - lower  # log(sigmoid(a) - sigmoid(b)) = a + log(1 - e^(b-a)) - softplus(a) - softplus(b) with a > b
+    middle = upper + jnp.log(-jnp.expm1(-inside)) - nnx.softplus(upper) - nnx.softplus(lower)
+    log_p = jnp.where(x < -0.999, -nnx.softplus(-upper), jnp.where(x > 0.999, -nnx.softplus(lower), middle))
+    return log_p.sum((1, 2, 3))
+
+
+def bits_per_dim(nats: Float[Array, "b"], dims: int) -> Float[Array, "b"]:
+    """A log-likelihood (or bound) of a picture in nats as bits for each of its numbers."""
+    return -nats / (jnp.log(2.0) * dims)
+
+
+@dataclass(frozen=True)
+class Networks:
+    """Encoder and decoder as pure functions of {group: params}."""
+
+    settings: VAESettings
+    spec: Spec
+
+    def build(self, key):
+        rngs, s = nnx.Rngs(params=key), self.settings
+        shape = (self.spec.size, self.spec.channels, s.latent, s.width)
+        return {"encoder": Encoder(*shape, rngs=rngs), "decoder": Decoder(*shape, rngs=rngs)}
+
+    def init(self, key):
+        return {"vae": {name: nnx.state(net, nnx.Param) for name, net in self.build(key).items()}}, {}
+
+    def _net(self, name, params):
+        graph = nnx.graphdef(nnx.eval_shape(lambda: self.build(jax.random.key(0)))[name])
+        return nnx.merge(graph, params["vae"][name], copy=True)
+
+    def encode(self, params, x):
+        return self._net("encoder", params)(x)
+
+    def decode(self, params, z):
+        return self._net("decoder", params)(z)
+
+
+def elbo(
+    nets: Networks, params, x: Float[Array, "b h w c"], noise: Float[Array, "b z"]
+) -> tuple[Float[Array, "b"], Float[Array, "b"]]:
+    """(E log p(x|z) with one draw, KL) in nats per picture; the bound is their difference. Eq. 7 and 10."""
+    mean, logvar = nets.encode(params, x)
+    z = mean + jnp.exp(0.5 * logvar) * noise  # the reparameterization, eq. 4
+    return log_likelihood(x, *nets.decode(params, z)), kl(mean, logvar)
+
+
+def vae(settings: VAESettings, spec: Spec) -> Method:
+    """A VAE for pictures of `spec.size` (8, 16, 32, 64, ... px). Sampling draws z from the prior and shows the mean."""
+    s, nets = settings, Networks(settings, spec)
+    dims = spec.size**2 * spec.channels
+
+    def turn(params, extra, batch, keys, step):
+        fit, cost = elbo(nets, params, batch["image"], normal(keys, (s.latent,)))
+        weight = s.beta * jnp.minimum(1.0, (step + 1) / max(s.warmup, 1))
+        bits = bits_per_dim(fit - cost, dims).mean()
+        metrics = {"loss/elbo": jnp.mean(fit - cost), "loss/kl": cost.mean(), "loss/bits_per_dim": bits}
+        return jnp.mean(weight * cost - fit), (extra, metrics)
+
+    return Method(
+        init=nets.init,
+        turns=(Turn("vae", turn),),
+        optim={"vae": optax.chain(optax.clip_by_global_norm(s.clip), optax.adam(s.lr))},
+        sample=lambda params, keys, cond: nets.decode(params, normal(keys, (s.latent,)))[0],
+        ema={"vae": power_ema()},
+    )

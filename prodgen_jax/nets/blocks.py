@@ -1,0 +1,103 @@
+"""The parts that networks are made of. Layers take and return `[b h w c]`; convolutions pad to 'SAME'."""
+
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+from flax import nnx
+from jax import Array
+from jaxtyping import Float
+
+LAYOUT = ("NHWC", "HWIO", "NHWC")
+
+
+def conv(cin: int, cout: int, kernel: int = 3, stride: int = 1, *, rngs: nnx.Rngs, zero: bool = False) -> nnx.Conv:
+    """A convolution; `zero` starts it at zero, so that the branch it closes starts as the identity."""
+    init = nnx.initializers.zeros if zero else nnx.initializers.he_normal()
+    return nnx.Conv(cin, cout, (kernel, kernel), (stride, stride), padding="SAME", kernel_init=init, rngs=rngs)
+
+
+@partial(jax.custom_vjp, nondiff_argnums=(2,))
+def conv_transpose(x: Float[Array, "b h w i"], kernel: Float[Array, "k k o i"], stride: int) -> Float[Array, "b H W o"]:
+    """The transpose of the strided convolution `down` that `kernel` belongs to; H = stride * h.
+
+    Its kernel gradient is taken as the strided convolution's own: XLA's direct rule for a dilated input is 45 to
+    80 times slower on CPU.
+    """
+    b, h, w, _ = x.shape
+    like = jax.ShapeDtypeStruct((b, h * stride, w * stride, kernel.shape[2]), x.dtype)
+    return jax.linear_transpose(lambda y: _down(y, kernel, stride), like)(x)[0]
+
+
+def _down(y: Float[Array, "b H W o"], kernel: Float[Array, "k k o i"], stride: int) -> Float[Array, "b h w i"]:
+    return jax.lax.conv_general_dilated(y, kernel, (stride, stride), "SAME", dimension_numbers=LAYOUT)
+
+
+def _transpose_forward(x: Array, kernel: Array, stride: int) -> tuple[Array, tuple[Array, Array]]:
+    return conv_transpose(x, kernel, stride), (x, kernel)
+
+
+def _transpose_backward(stride: int, saved: tuple[Array, Array], grad: Array) -> tuple[Array, Array]:
+    x, kernel = saved
+    to_kernel = jax.linear_transpose(lambda k: _down(grad, k, stride), kernel)
+    return _down(grad, kernel, stride), to_kernel(x)[0]
+
+
+conv_transpose.defvjp(_transpose_forward, _transpose_backward)
+
+
+class ConvTranspose(nnx.Module):
+    """`conv_transpose` with its parameters: kernel `[k k cout cin]`, bias `[cout]`."""
+
+    def __init__(self, cin: int, cout: int, kernel: int = 4, stride: int = 2, *, rngs: nnx.Rngs):
+        fan_in = cin * kernel * kernel / stride**2  # each output pixel sees this many inputs
+        draw = jax.random.normal(rngs.params(), (kernel, kernel, cout, cin))
+        self.kernel = nnx.Param(draw * jnp.sqrt(2 / fan_in))
+        self.bias = nnx.Param(jnp.zeros(cout))
+        self.stride = stride
+
+    def __call__(self, x: Float[Array, "b h w i"]) -> Float[Array, "b H W o"]:
+        return conv_transpose(x, self.kernel[...].astype(x.dtype), self.stride) + self.bias[...].astype(x.dtype)
+
+
+class GroupNorm(nnx.Module):
+    """Group normalization (Wu & He 2018) from per-channel sums, then one multiply-add per pixel.
+
+    Two passes over the picture instead of five: 1.9 to 3.7 times faster on CPU than reshaping into groups.
+    """
+
+    def __init__(self, channels: int, groups: int = 8, *, rngs: nnx.Rngs):
+        del rngs  # taken so that every block is made the same way
+        self.scale, self.bias = nnx.Param(jnp.ones(channels)), nnx.Param(jnp.zeros(channels))
+        self.groups = groups
+
+    def __call__(self, x: Float[Array, "b h w c"], epsilon: float = 1e-5) -> Float[Array, "b h w c"]:
+        b, _, _, c = x.shape
+        sums = jnp.stack([x.mean((1, 2), dtype=jnp.float32), jnp.square(x).mean((1, 2), dtype=jnp.float32)])
+        mean, square = sums.reshape(2, b, self.groups, c // self.groups).mean(-1)
+        rate = jax.lax.rsqrt(jnp.maximum(square - mean**2, 0) + epsilon)
+        mean, rate = (jnp.repeat(v, c // self.groups, axis=-1) for v in (mean, rate))
+        gain = rate * self.scale[...]
+        shift = self.bias[...] - mean * gain
+        return x * gain[:, None, None].astype(x.dtype) + shift[:, None, None].astype(x.dtype)
+
+
+def fourier(t: Float[Array, "b"], features: int, max_period: float = 1e4) -> Float[Array, "b features"]:
+    """Sinusoidal embedding of a number; periods run geometrically from 2 pi to 2 pi max_period."""
+    rates = jnp.exp(-jnp.log(max_period) * jnp.arange(features // 2) / (features // 2))
+    angles = t[:, None] * rates
+    return jnp.concatenate([jnp.cos(angles), jnp.sin(angles)], axis=-1)
+
+
+def space_to_depth(x: Float[Array, "b h w c"], patch: int) -> Float[Array, "b h/p w/p c*p*p"]:
+    """Each patch x patch square becomes one pixel with as many more channels."""
+    b, h, w, c = x.shape
+    x = x.reshape(b, h // patch, patch, w // patch, patch, c).transpose(0, 1, 3, 2, 4, 5)
+    return x.reshape(b, h // patch, w // patch, patch * patch * c)
+
+
+def depth_to_space(x: Float[Array, "b h w c"], patch: int) -> Float[Array, "b h*p w*p c/p/p"]:
+    """The inverse of `space_to_depth`."""
+    b, h, w, c = x.shape
+    x = x.reshape(b, h, w, patch, patch, c // patch**2).transpose(0, 1, 3, 2, 4, 5)
+    return x.reshape(b, h * patch, w * patch, c // patch**2)

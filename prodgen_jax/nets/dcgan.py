@@ -1,0 +1,62 @@
+"""The networks of DCGAN (Radford 2016): a vector is projected, reshaped and upsampled; a picture ends in one logit.
+
+GroupNorm stands where the paper has BatchNorm: an image's output then depends on no other image of the batch, so
+one device equals eight and averaged weights need no statistics of their own.
+"""
+
+import math
+
+from flax import nnx
+from jax import Array
+from jaxtyping import Float
+
+from prodgen_jax.nets.blocks import ConvTranspose, GroupNorm, conv
+
+SEED = 4  # pixels on a side of the map that the vector is projected to
+
+
+def doublings(size: int) -> int:
+    """How many times the 4 x 4 map doubles until it is `size` wide; ValueError where it never is."""
+    steps = math.log2(size / SEED)
+    if steps < 1 or steps != int(steps):
+        raise ValueError(f"the size must be 8, 16, 32, 64, ... pixels, not {size}")
+    return int(steps)
+
+
+class Generator(nnx.Module):
+    """Latent vector -> picture in [-1, 1]. Channels halve as the map doubles; the last hidden map has `width`.
+
+    The last upsampling makes the picture itself, as in the paper: on CPU nothing wide is worth its time at full size.
+    """
+
+    def __init__(self, size: int, channels: int, latent: int, width: int, *, rngs: nnx.Rngs):
+        n = doublings(size)
+        widths = [width * 2**i for i in reversed(range(n))]
+        self.project = nnx.Linear(latent, SEED * SEED * widths[0], rngs=rngs)
+        self.norms = nnx.List([GroupNorm(w, rngs=rngs) for w in widths])
+        self.ups = nnx.List(
+            [ConvTranspose(a, b, rngs=rngs) for a, b in zip(widths, [*widths[1:], channels], strict=True)]
+        )
+        self.seed_width = widths[0]
+
+    def __call__(self, z: Float[Array, "b z"]) -> Float[Array, "b h w c"]:
+        x = self.project(z).reshape(-1, SEED, SEED, self.seed_width)
+        for norm, up in zip(self.norms, self.ups, strict=True):
+            x = up(nnx.relu(norm(x)))
+        return nnx.tanh(x)
+
+
+class Discriminator(nnx.Module):
+    """Picture -> one logit. Strided convolutions with leaky ReLU, channels doubling as the map halves."""
+
+    def __init__(self, size: int, channels: int, width: int, *, rngs: nnx.Rngs):
+        widths = [width * 2**i for i in range(doublings(size))]
+        self.downs = nnx.List(
+            [conv(a, b, 4, 2, rngs=rngs) for a, b in zip([channels, *widths[:-1]], widths, strict=True)]
+        )
+        self.out = nnx.Linear(SEED * SEED * widths[-1], 1, rngs=rngs)
+
+    def __call__(self, x: Float[Array, "b h w c"]) -> Float[Array, "b"]:
+        for down in self.downs:
+            x = nnx.leaky_relu(down(x), 0.2)
+        return self.out(x.reshape(x.shape[0], -1))[:, 0]

@@ -1,0 +1,138 @@
+"""The U-Net of diffusion models (Ho 2020, after Ronneberger 2015), here over patches of pixels.
+
+Patches of 2 x 2 halve the resolution that the widest maps have: fewer and fatter matrix products for the same
+number of parameters, four times as fast a step at 32 px.
+"""
+
+from collections.abc import Mapping
+
+import jax
+import jax.numpy as jnp
+from flax import nnx
+from jax import Array
+from jaxtyping import Float, Int
+
+from prodgen_jax.nets.blocks import GroupNorm, conv, depth_to_space, fourier, space_to_depth
+
+
+class ResBlock(nnx.Module):
+    """x + conv(silu(film(norm(conv(silu(norm(x))))))); the embedding scales and shifts the middle."""
+
+    def __init__(self, cin: int, cout: int, embedding: int, *, rngs: nnx.Rngs):
+        self.norm1, self.conv1 = GroupNorm(cin, rngs=rngs), conv(cin, cout, rngs=rngs)
+        self.film = nnx.Linear(embedding, 2 * cout, kernel_init=nnx.initializers.zeros, rngs=rngs)
+        self.norm2, self.conv2 = GroupNorm(cout, rngs=rngs), conv(cout, cout, rngs=rngs, zero=True)
+        self.skip = conv(cin, cout, 1, rngs=rngs) if cin != cout else None
+
+    def __call__(self, x: Float[Array, "b h w i"], emb: Float[Array, "b e"]) -> Float[Array, "b h w o"]:
+        scale, shift = jnp.split(self.film(emb)[:, None, None], 2, axis=-1)
+        y = self.conv1(nnx.silu(self.norm1(x)))
+        y = self.conv2(nnx.silu(self.norm2(y) * (1 + scale) + shift))
+        return y + (x if self.skip is None else self.skip(x))
+
+
+class Attention(nnx.Module):
+    """Multi-head self-attention over the pixels of a small map, with a residual path (Vaswani 2017)."""
+
+    def __init__(self, channels: int, head: int = 32, *, rngs: nnx.Rngs):
+        self.norm = GroupNorm(channels, rngs=rngs)
+        self.qkv = nnx.Linear(channels, 3 * channels, rngs=rngs)
+        self.out = nnx.Linear(channels, channels, kernel_init=nnx.initializers.zeros, rngs=rngs)
+        self.heads = max(channels // head, 1)
+
+    def __call__(self, x: Float[Array, "b h w c"]) -> Float[Array, "b h w c"]:
+        b, h, w, c = x.shape
+        qkv = self.qkv(self.norm(x)).reshape(b, h * w, 3, self.heads, c // self.heads)
+        y = jax.nn.dot_product_attention(*jnp.moveaxis(qkv, 2, 0))
+        return x + self.out(y.reshape(b, h, w, c))
+
+
+class Embedding(nnx.Module):
+    """Time and attributes as one vector. Each attribute has one row more than values, for 'not said' (-1)."""
+
+    def __init__(self, width: int, attributes: Mapping[str, int], *, rngs: nnx.Rngs):
+        self.time1 = nnx.Linear(width, 4 * width, rngs=rngs)
+        self.time2 = nnx.Linear(4 * width, 4 * width, rngs=rngs)
+        self.tables = nnx.Dict({a: nnx.Embed(n + 1, 4 * width, rngs=rngs) for a, n in attributes.items()})
+        self.width = width
+
+    def __call__(self, t: Float[Array, "b"], label: Mapping[str, Int[Array, "b"]]) -> Float[Array, "b e"]:
+        emb = self.time2(nnx.silu(self.time1(fourier(1000 * t, self.width))))
+        for attribute, table in self.tables.items():
+            emb = emb + table(label[attribute] + 1)
+        return nnx.silu(emb)
+
+
+class UNet(nnx.Module):
+    """Maps a noisy picture, a time in [0, 1] and attributes to a prediction of the picture's shape.
+
+    width:   channels of the first level; multipliers: channels of each level, relative to it.
+    blocks:  residual blocks per level on the way down; one more on the way up.
+    attend:  levels (0 is the finest) with self-attention.
+    """
+
+    def __init__(
+        self,
+        channels: int,
+        width: int,
+        multipliers: tuple[int, ...],
+        blocks: int,
+        attend: tuple[int, ...],
+        patch: int,
+        attributes: Mapping[str, int],
+        *,
+        rngs: nnx.Rngs,
+    ):
+        self.patch, self.levels = patch, len(multipliers)
+        self.embedding = Embedding(width, attributes, rngs=rngs)
+        self.entry = conv(channels * patch**2, width, rngs=rngs)
+        emb, widths, c, skips = 4 * width, [width * m for m in multipliers], width, [width]
+
+        def level(cins: list[int], cout: int, i: int) -> nnx.List:
+            rows = [nnx.List([ResBlock(cin, cout, emb, rngs=rngs)]) for cin in cins]
+            for row in rows if i in attend else []:
+                row.append(Attention(cout, rngs=rngs))
+            return nnx.List(rows)
+
+        down, up = [], []
+        for i, cout in enumerate(widths):
+            down.append(level([c] + [cout] * (blocks - 1), cout, i))
+            c, skips = cout, skips + [cout] * blocks + ([cout] if i + 1 < len(widths) else [])
+        self.shrink = nnx.List([conv(cout, cout, 3, 2, rngs=rngs) for cout in widths[:-1]])
+        self.middle = ResBlock(c, c, emb, rngs=rngs)
+        for i, cout in reversed(list(enumerate(widths))):
+            up.append(level([(c if j == 0 else cout) + skips.pop() for j in range(blocks + 1)], cout, i))
+            c = cout
+        self.down, self.up = nnx.List(down), nnx.List(up)
+        self.norm = GroupNorm(c, rngs=rngs)
+        self.exit = conv(c, channels * patch**2, rngs=rngs, zero=True)
+
+    def __call__(
+        self, x: Float[Array, "b h w c"], t: Float[Array, "b"], label: Mapping[str, Int[Array, "b"]]
+    ) -> Float[Array, "b h w c"]:
+        emb = self.embedding(t, label)
+        y = self.entry(space_to_depth(x, self.patch))
+        skips = [y]
+        for i, rows in enumerate(self.down):
+            for row in rows:
+                y = run(row, y, emb)
+                skips.append(y)
+            if i + 1 < self.levels:
+                y = self.shrink[i](y)
+                skips.append(y)
+        y = self.middle(y, emb)
+        for i, rows in enumerate(self.up):
+            for row in rows:
+                y = run(row, jnp.concatenate([y, skips.pop()], axis=-1), emb)
+            if i + 1 < self.levels:
+                y = y.repeat(2, axis=1).repeat(2, axis=2)
+        return depth_to_space(self.exit(nnx.silu(self.norm(y))), self.patch)
+
+
+def run(row: nnx.List, x: Float[Array, "b h w i"], emb: Float[Array, "b e"]) -> Float[Array, "b h w o"]:
+    """A residual block, then attention where the level has it."""
+    block, *attention = row
+    x = block(x, emb)
+    for layer in attention:
+        x = layer(x)
+    return x
