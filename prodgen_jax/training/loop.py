@@ -1,0 +1,97 @@
+"""The one training loop: it plays steps and hands each state on; what to log or save is its caller's business."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import islice
+from typing import NamedTuple
+
+import jax
+import numpy as np
+
+from prodgen_jax.data.augment import AugmentSettings, check_labels_survive
+from prodgen_jax.data.loader import Feed, make_batch, open_feed
+from prodgen_jax.data.prepared import Split
+from prodgen_jax.errors import InputError
+from prodgen_jax.methods.core import Method, State, init_state
+from prodgen_jax.training.parallel import compile_steps, first, period, pick_devices, replicate, share
+
+
+@dataclass(frozen=True)
+class LoopSettings:
+    """What `--set` reaches of the loop and its data route."""
+
+    batch: int = 64  # pictures per step, over all devices
+    route: str = "auto"  # resident, stream, or auto
+    resident_mb: int = 4096  # the largest split that auto keeps on the device, MB
+    steps_per_dispatch: int = 1  # steps compiled into one call; several on GPU and TPU, one on CPU
+
+
+class Tick(NamedTuple):
+    """After a dispatch: steps done so far, the state on all devices, metrics (device scalars) of its last step."""
+
+    step: int
+    state: State
+    metrics: dict
+
+    def host_state(self) -> State:
+        """One copy of the state, off the device axis."""
+        return first(self.state)
+
+
+def check_settings(method: Method, settings: LoopSettings, devices: int) -> None:
+    """InputError where batch, devices, steps per dispatch and the turns' rhythm do not fit together."""
+    k, p = settings.steps_per_dispatch, period(method)
+    if settings.batch < 1 or settings.batch % devices:
+        raise InputError(f"batch={settings.batch} cannot be shared evenly by {devices} devices")
+    if k < 1 or (k > 1 and k % p):
+        raise InputError(f"steps_per_dispatch={k} must be 1 or a multiple of {p}, the rhythm of this method's turns")
+
+
+def dispatches(
+    feed: Feed, start: int, stop: int | None, k: int, devices: int
+) -> Iterator[tuple[int, dict | None, np.ndarray]]:
+    """(first step, source or None, indices [devices k b]) for each dispatch; the last one may be shorter."""
+    batches = feed.batches(start)
+    step = start
+    while stop is None or step < stop:
+        # A dispatch ends on a multiple of k, so that a resumed run meets the same turns at the same places.
+        count = min(k - step % k, (stop - step) if stop is not None else k)
+        sources, rows = zip(*islice(batches, count), strict=True)
+        source = None
+        if feed.shared is None:
+            source = jax.tree.map(lambda *x: share(np.stack(x), devices), *sources)
+            rows = [np.arange(len(r) // devices * devices) % (len(r) // devices) for r in rows]
+        yield step, source, share(np.stack(rows).astype(np.int32), devices)
+        step += count
+
+
+def loop(
+    method: Method,
+    split: Split,
+    settings: LoopSettings,
+    augment: AugmentSettings,
+    *,
+    seed: int,
+    state: State | None = None,
+    stop: int | None = None,
+    devices: int | None = None,
+) -> Iterator[Tick]:
+    """Trains until step `stop` (without end if None), yielding after each dispatch.
+
+    state: where to go on from; fresh from `seed` if None. A yielded state is consumed by the next dispatch: copy
+    what must last. InputError where settings do not fit the method, the labels or the devices.
+    """
+    chosen = pick_devices(devices)
+    check_settings(method, settings, len(chosen))
+    check_labels_survive(augment, method.conditions)
+    feed = open_feed(split, settings.batch, seed, settings.route, settings.resident_mb * 2**20)
+    state = init_state(method, jax.random.key(seed)) if state is None else state
+    start, state = int(state.step), replicate(state, chosen)
+    shared = None if feed.shared is None else replicate(feed.shared, chosen)
+    run = compile_steps(method, make_batch(augment), chosen, shared is not None)
+    several_cpus = len(chosen) > 1 and chosen[0].platform == "cpu"
+    for step, source, rows in dispatches(feed, start, stop, settings.steps_per_dispatch, len(chosen)):
+        state, metrics = run(step, state, source if shared is None else shared, rows)
+        if several_cpus:  # virtual devices: queued all-reduces may starve each other's threads and abort
+            jax.block_until_ready(state)
+        yield Tick(step + rows.shape[1], state, first(metrics))

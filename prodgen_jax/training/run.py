@@ -1,0 +1,86 @@
+"""A run on disk: `config.json`, `metrics.jsonl`, `checkpoints/<step>/`, `samples/<step>.png`."""
+
+import json
+from dataclasses import dataclass
+from functools import cached_property
+from importlib.metadata import version
+from pathlib import Path
+
+import jax
+
+from prodgen_jax.data.prepared import PreparedSet
+from prodgen_jax.errors import InputError
+from prodgen_jax.methods import Spec
+from prodgen_jax.methods.core import Method, Params, State, init_state
+from prodgen_jax.training.checkpoint import Checkpoints
+from prodgen_jax.training.recipe import Recipe, recipe
+from prodgen_jax.training.track import read_metrics
+
+
+def config_of(made: Recipe, prepared: PreparedSet, seed: int) -> dict:
+    """What config.json says: enough to build the method again and to know the data it saw."""
+    return {
+        "method": made.name,
+        "settings": made.settings(),
+        "size": prepared.size,
+        "attributes": {name: list(values) for name, values in prepared.attributes.items()},
+        "fingerprint": prepared.fingerprint,
+        "seed": seed,
+        "versions": {name: version(name) for name in ("jax", "flax", "optax")},
+    }
+
+
+@dataclass(frozen=True)
+class Run:
+    """A trained run. `params` are the averaged ones, ready to sample with."""
+
+    path: Path
+    config: dict
+
+    @property
+    def recipe(self) -> Recipe:
+        return recipe(self.config["method"], **self.config["settings"])
+
+    @property
+    def attributes(self) -> dict[str, list[str]]:
+        return self.config["attributes"]
+
+    @cached_property
+    def method(self) -> Method:
+        counts = {name: len(values) for name, values in self.attributes.items()}
+        return self.recipe.build(Spec(self.config["size"], 3, counts))
+
+    @cached_property
+    def _restored(self) -> tuple[State, dict]:
+        like = jax.eval_shape(lambda: init_state(self.method, jax.random.key(0)))
+        like = like._replace(key=jax.random.key(0))
+        with Checkpoints(self.path / "checkpoints") as saves:
+            return saves.restore(like)
+
+    @property
+    def params(self) -> Params:
+        return self._restored[0].averaged
+
+    @property
+    def step(self) -> int:
+        return int(self._restored[0].step)
+
+    @property
+    def seconds(self) -> float:
+        """Seconds of training behind the newest checkpoint."""
+        return self._restored[1]["seconds"]
+
+    @property
+    def metrics(self) -> list[dict]:
+        return read_metrics(self.path / "metrics.jsonl")
+
+
+def open_run(path: str | Path) -> Run:
+    """The run in a folder. InputError if it is none."""
+    path = Path(path)
+    try:
+        return Run(path, json.loads((path / "config.json").read_text(encoding="utf-8")))
+    except (OSError, ValueError) as error:
+        raise InputError(
+            f"{path}: not a run folder (no readable config.json); make one with 'prodgen train'"
+        ) from error
