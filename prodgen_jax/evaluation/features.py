@@ -1,0 +1,238 @@
+"""The feature network of a prepared set: trained once, cached beside it, and named by the hash of its weights.
+
+The metrics compare pictures in the penultimate layer of a classifier of the catalog's own attributes (M1), so that
+they see what matters in this shop and need no outside weights. Two records may be compared where they name the same
+weights. The cache is `DIR/features/SEED/`: `weights.safetensors`, and `network.json`, which is written last.
+"""
+
+import hashlib
+import json
+import os
+import tempfile
+import warnings
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from pathlib import Path
+
+import jax
+import numpy as np
+from flax import nnx
+from jaxtyping import Array, Float, Int, PyTree, UInt8
+from safetensors import SafetensorError
+from safetensors.numpy import load_file, save_file
+
+from prodgen_jax.data.augment import AugmentSettings
+from prodgen_jax.data.images import to_signed
+from prodgen_jax.data.prepared import PreparedSet, Split
+from prodgen_jax.errors import InputError
+from prodgen_jax.methods import classifier
+from prodgen_jax.methods.spec import Spec
+from prodgen_jax.progress import Progress
+from prodgen_jax.training.loop import LoopSettings, loop
+
+FORMAT = 1
+BATCH = 128  # examples a training step
+BLOCK = 256  # pictures put through the network at once
+EPOCHS, LEAST_STEPS, MOST_STEPS = 4, 300, 1000  # 1000 steps at 32 px: 2 to 3 minutes on 2 cores
+AUGMENT = AugmentSettings(flip=True, shift=0.06)  # 2 of 32 pixels
+
+
+@dataclass(frozen=True, eq=False)
+class FeatureNetwork:
+    """A trained classifier and what is known of it.
+
+    identity: what it was trained with: format, prepared set's fingerprint, seed, steps, batch, classifier settings.
+    accuracy: on the test split, {attribute: {"accuracy", "majority" (the commonest value's share), "values", "n"}}.
+    """
+
+    params: PyTree
+    settings: classifier.Settings
+    spec: Spec
+    identity: Mapping
+    accuracy: Mapping[str, Mapping[str, float]]
+
+    @cached_property
+    def weights_sha256(self) -> str:
+        return hash_weights(named(self.params))
+
+    def features(self, images: UInt8[Array, "n h w 3"]) -> Float[np.ndarray, "n d"]:
+        """The penultimate layer, float32. InputError if the pictures are not uint8 of the set's size."""
+        return self._read(images)[0]
+
+    def predict(self, images: UInt8[Array, "n h w 3"]) -> dict[str, Int[np.ndarray, "n"]]:
+        """{attribute: index of the most likely value}, among the values that its head knows."""
+        _, places = self._read(images)
+        return {name: np.asarray(self.settings.classes[name])[place] for name, place in places.items()}
+
+    def _read(self, images: UInt8[Array, "n h w 3"]) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+        check_images(images, self.spec.size)
+        parts = [self._block(images[i : i + BLOCK]) for i in range(0, len(images), BLOCK)]
+        return jax.tree.map(lambda *rows: np.concatenate(rows), *parts)
+
+    def _block(self, images: UInt8[Array, "b h w 3"]) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+        full = np.zeros((BLOCK, *images.shape[1:]), np.uint8)  # one shape, so one compilation
+        full[: len(images)] = images
+        return jax.tree.map(lambda rows: np.asarray(rows)[: len(images)], self._forward(self.params, full))
+
+    @cached_property
+    def _forward(self):
+        graph = nnx.graphdef(nnx.eval_shape(lambda: classifier.network(self.settings, self.spec, jax.random.key(0))))
+
+        @jax.jit
+        def forward(params: PyTree, images: UInt8[Array, "b h w 3"]) -> tuple[Array, dict[str, Array]]:
+            net = nnx.merge(graph, params, copy=True)
+            features = net.features(to_signed(images))
+            return features, {name: logits.argmax(-1) for name, logits in net.read(features).items()}
+
+        return forward
+
+
+def check_images(images: UInt8[Array, "n h w 3"], size: int, least: int = 1) -> None:
+    """InputError unless these are `least` or more uint8 pictures of `size` pixels."""
+    shape, dtype = np.shape(images), getattr(images, "dtype", None)
+    if dtype != np.uint8 or shape[1:] != (size, size, 3):
+        raise InputError(f"samples: {dtype} {shape}, expected uint8 [n {size} {size} 3] like the prepared set")
+    if len(images) < least:
+        raise InputError(f"samples: only {len(images)}; draw {least} or more")
+
+
+def feature_network(prepared: PreparedSet, *, steps: int | None = None, seed: int = 0) -> FeatureNetwork:
+    """The feature network of a prepared set: read from the cache, or trained and put there.
+
+    steps: of training, with batches of 128; None takes 4 epochs, but 300 to 1000 steps. A network with another
+    `seed` has other weights, and a cache of its own. One that was trained otherwise, or on other data, is trained
+    again; so is a damaged one, with a warning. A prepared set that cannot be written to is cached in the user's
+    cache folder. InputError if no attribute has two values with 20 pictures each.
+    """
+    identity, settings = plan(prepared, steps, seed)
+    places = [folder / str(seed) for folder in cache_folders(prepared)]
+    for place in places:
+        found = read_cached(place, identity, settings, Spec.of(prepared))
+        if found is not None:
+            return found
+    network = train(prepared, identity, settings)
+    place = next((place for place in places if writable(place)), None)
+    if place is None:
+        warnings.warn(f"the feature network was not kept: none of {places} can be written to", stacklevel=2)
+    else:
+        write_cached(place, network)
+    return network
+
+
+def plan(prepared: PreparedSet, steps: int | None, seed: int) -> tuple[dict, classifier.Settings]:
+    """What a network would be trained with: (its identity, the classifier's settings)."""
+    if steps is None:
+        steps = int(np.clip(EPOCHS * prepared.splits["train"] // BATCH, LEAST_STEPS, MOST_STEPS))
+    classes = classifier.useful_classes(prepared.split("train").labels)
+    if not classes:
+        raise InputError(
+            f"{prepared.path}: no attribute has two values with {classifier.LEAST_ROWS} training pictures each; "
+            "the feature network needs one, prepare the set with such an attribute"
+        )
+    settings = classifier.Settings(steps=steps, classes=classes)
+    identity = {"format": FORMAT, "fingerprint": prepared.fingerprint, "seed": seed, "batch": BATCH}
+    return {**identity, "settings": json.loads(json.dumps(asdict(settings)))}, settings
+
+
+def train(prepared: PreparedSet, identity: Mapping, settings: classifier.Settings) -> FeatureNetwork:
+    """Train on the train split, measure on the test split."""
+    spec, steps = Spec.of(prepared), settings.steps
+    ticks = loop(
+        classifier.build(settings, spec),
+        prepared.split("train"),
+        LoopSettings(batch=min(BATCH, prepared.splits["train"])),
+        AUGMENT,
+        seed=identity["seed"],
+        stop=steps,
+        devices=1,
+    )
+    with Progress(steps, "feature network") as bar:
+        for tick in ticks:
+            bar.advance(tick.step - bar.done)
+    params = jax.tree.map(np.asarray, tick.host_state().params["net"])
+    network = FeatureNetwork(params, settings, spec, identity, {})
+    return FeatureNetwork(params, settings, spec, identity, accuracies(network, prepared.split("test")))
+
+
+def accuracies(network: FeatureNetwork, split: Split) -> dict[str, dict[str, float]]:
+    """Accuracy per attribute over the pictures whose value the head knows, beside the commonest value's share."""
+    found = {}
+    for name, guess in network.predict(split.images).items():
+        known = np.isin(split.labels[name], network.settings.classes[name])
+        truth, n = split.labels[name][known], int(known.sum())
+        commonest = np.bincount(truth).max() / n if n else 0.0
+        hit = np.mean(guess[known] == truth) if n else 0.0
+        values = len(network.settings.classes[name])
+        found[name] = {"accuracy": float(hit), "majority": float(commonest), "values": values, "n": n}
+    return found
+
+
+# --- the cache ----------------------------------------------------------------------------------------------------
+
+
+def cache_folders(prepared: PreparedSet) -> tuple[Path, Path]:
+    """Where a set's networks may stand: beside it, else in the user's cache folder."""
+    home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    return prepared.path / "features", home / "prodgen_jax" / "features" / prepared.fingerprint[:16]
+
+
+def writable(folder: Path) -> bool:
+    """Whether a file can be made there; tried, because permission bits do not tell of a read-only mount."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            return True
+    except OSError:
+        return False
+
+
+def paths(params: PyTree) -> list[str]:
+    """The name of each leaf, in the order of the leaves."""
+    leaves = jax.tree_util.tree_leaves_with_path(params)
+    return [jax.tree_util.keystr(path, simple=True, separator="/") for path, _ in leaves]
+
+
+def named(params: PyTree) -> dict[str, np.ndarray]:
+    return {name: np.asarray(leaf) for name, leaf in zip(paths(params), jax.tree.leaves(params), strict=True)}
+
+
+def hash_weights(weights: Mapping[str, np.ndarray]) -> str:
+    """sha256 over names, shapes, types and bytes, in the order of the names."""
+    digest = hashlib.sha256()
+    for name in sorted(weights):
+        array = np.ascontiguousarray(weights[name])
+        digest.update(f"{name} {array.dtype} {array.shape}\n".encode())
+        digest.update(array.tobytes())
+    return digest.hexdigest()
+
+
+def write_cached(folder: Path, network: FeatureNetwork) -> None:
+    """Weights, then the note that vouches for them; each appears whole or not at all."""
+    weights = named(network.params)
+    note = {"identity": network.identity, "accuracy": network.accuracy, "weights_sha256": network.weights_sha256}
+    with tempfile.TemporaryDirectory(dir=folder) as scratch:
+        save_file(weights, f"{scratch}/weights.safetensors")
+        Path(scratch, "network.json").write_text(json.dumps(note, indent=1), encoding="utf-8")
+        for name in ("weights.safetensors", "network.json"):
+            os.replace(f"{scratch}/{name}", folder / name)
+
+
+def read_cached(folder: Path, identity: Mapping, settings: classifier.Settings, spec: Spec) -> FeatureNetwork | None:
+    """The network that stands there, if it is whole and the one that is asked for."""
+    try:
+        note = json.loads((folder / "network.json").read_text(encoding="utf-8"))
+        if note["identity"] != identity:
+            return None
+        weights = load_file(folder / "weights.safetensors")
+        whole = hash_weights(weights) == note["weights_sha256"]
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, KeyError, TypeError, SafetensorError):
+        whole = False
+    if not whole:
+        warnings.warn(f"{folder}: the cached feature network is damaged; training it again", stacklevel=3)
+        return None
+    shape = jax.eval_shape(classifier.build(settings, spec).init, jax.random.key(0))[0]["net"]
+    params = jax.tree.unflatten(jax.tree.structure(shape), [weights[name] for name in paths(shape)])
+    return FeatureNetwork(params, settings, spec, identity, note["accuracy"])
