@@ -1,0 +1,72 @@
+"""From notebooks to a web site that opens from disk: execute what changed, then Sphinx.
+
+OUT/executed/NAME.ipynb + NAME.json   the executed copies and what they were made from
+OUT/work/figures/NAME/*.png           what a notebook shows of itself on the first page, the first file largest
+OUT/logs/                             full tracebacks, Sphinx's warnings
+OUT/html/index.html                   the site; no page of it asks the network for anything
+"""
+
+import os
+from pathlib import Path
+
+from prodgen_jax.deploy.site_build import build_html
+from prodgen_jax.deploy.site_pages import write_source
+from prodgen_jax.deploy.site_run import execute, fresh
+from prodgen_jax.deploy.site_stamp import data_fingerprint, machine, source_hash
+from prodgen_jax.errors import InputError
+from prodgen_jax.progress import Progress
+
+
+def numbered(notebooks: Path) -> list[Path]:
+    """The notebooks of a folder in the order of their numbers. InputError if there is none."""
+    if not notebooks.is_dir():
+        raise InputError(f"--notebooks {notebooks}: no such folder")
+    found = sorted(notebooks.glob("[0-9]*.ipynb"))
+    if not found:
+        raise InputError(f"--notebooks {notebooks}: holds no numbered notebook (like 01_data.ipynb)")
+    return found
+
+
+def parameters(out: Path, data: str | None, smoke: bool, minutes: float | None) -> dict:
+    """What goes into each notebook's `parameters` cell; a value of None leaves the notebook's own default."""
+    values = {"WORK": str(out / "work"), "SMOKE": smoke}
+    if data is not None:  # a path must hold from the notebook's folder as well
+        values["DATA"] = str(Path(data).resolve()) if Path(data).exists() else data
+    if minutes is not None:
+        values["MINUTES"] = float(minutes)
+    return values
+
+
+def build_report(
+    notebooks: Path,
+    out: Path,
+    *,
+    data: str | None = None,
+    smoke: bool = False,
+    minutes: float | None = None,
+    colab: str | None = None,
+) -> Path:
+    """Execute every numbered notebook that changed and build the site; returns OUT/html/index.html.
+
+    data: what the notebooks get as DATA; a prepared set, a catalog or a name. minutes: training budget, as MINUTES.
+    colab: address of the folder of notebooks, for an "open in Colab" link; default PRODGEN_COLAB, else no link.
+    A notebook runs again when its cells, the package, the data, its parameters or the library versions changed.
+    InputError names the notebook and cell that failed; what ran before it is kept.
+    """
+    notebooks, out = Path(notebooks).resolve(), Path(out).resolve()
+    paths = numbered(notebooks)
+    values = parameters(out, data, smoke, minutes)
+    stamp = machine(notebooks) | {"data": data_fingerprint(values.get("DATA"))}
+    for folder in ("executed", "logs", "work/figures"):
+        (out / folder).mkdir(parents=True, exist_ok=True)
+    source = source_hash()
+    records = {}
+    for number, path in enumerate(paths, start=1):
+        what = f"[{number}/{len(paths)}] {path.stem}"
+        known = fresh(path, out, values, stamp, source)
+        if known:
+            with Progress(1, f"{what} (unchanged)") as bar:
+                bar.advance()
+        records[path.stem] = known or execute(path, out, values, stamp, source, what)
+    pages = write_source(paths, out, records, colab or os.environ.get("PRODGEN_COLAB"))
+    return build_html(pages, out)

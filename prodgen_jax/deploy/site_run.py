@@ -1,0 +1,106 @@
+"""Execute one notebook, once: papermill's parameters, nbclient's kernel, a record of what it was made from."""
+
+import json
+import os
+import re
+import time
+from pathlib import Path
+
+from prodgen_jax.deploy.site_stamp import PACKAGE, digest
+from prodgen_jax.errors import InputError
+from prodgen_jax.progress import Progress
+
+COLORS = re.compile(r"\x1b\[[0-9;]*m")  # a traceback's terminal colors
+
+
+def key(path: Path, values: dict, stamp: dict, source: str) -> str:
+    """Hash of all that a notebook's outputs depend on; its own outputs and metadata do not count."""
+    cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
+    text = [[c["cell_type"], "".join(c["source"]), sorted(c["metadata"].get("tags", []))] for c in cells]
+    facts = [text, values, source, stamp["data"], stamp["versions"], stamp["device"]]
+    return digest(json.dumps(facts, sort_keys=True).encode())
+
+
+def places(path: Path, out: Path) -> tuple[Path, Path]:
+    """The executed copy and its record."""
+    copy = out / "executed" / path.name
+    return copy, copy.with_suffix(".json")
+
+
+def fresh(path: Path, out: Path, values: dict, stamp: dict, source: str) -> dict | None:
+    """The record of the executed copy, if there is one and nothing that it was made from changed."""
+    copy, note = places(path, out)
+    if not (copy.is_file() and note.is_file()):
+        return None
+    record = json.loads(note.read_text())
+    return record if record["key"] == key(path, values, stamp, source) else None
+
+
+def execute(path: Path, out: Path, values: dict, stamp: dict, source: str, what: str) -> dict:
+    """Run a notebook in its own folder and keep the executed copy with its record.
+
+    InputError with the notebook, the cell and the end of the traceback, which OUT/logs/NAME.log holds in full.
+    """
+    import nbformat
+
+    copy, note = places(path, out)
+    note.unlink(missing_ok=True)
+    record = {"key": key(path, values, stamp, source), **stamp, "smoke": values["SMOKE"]}
+    begun = time.monotonic()
+    notebook = run_cells(path, values, what, out / "logs" / f"{path.stem}.log")
+    nbformat.write(notebook, copy)
+    record |= {
+        "seconds": round(time.monotonic() - begun, 1),
+        "when": time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime()),
+    }
+    note.write_text(json.dumps(record, indent=1))  # last: an interrupted run leaves no record
+    return record
+
+
+def run_cells(path: Path, values: dict, what: str, log: Path):
+    """The notebook with `values` in its parameters cell and its outputs filled in."""
+    from nbclient import NotebookClient
+    from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
+    from papermill.iorw import load_notebook_node
+    from papermill.parameterize import parameterize_notebook
+
+    notebook = parameterize_notebook(load_notebook_node(str(path)), values)
+    at = [0]  # the cell that runs
+    code = sum(c.cell_type == "code" and bool(c.source.strip()) for c in notebook.cells)
+    with Progress(code, what) as bar, log.with_suffix(".kernel.log").open("w") as said:
+        client = NotebookClient(
+            notebook,
+            timeout=None,
+            kernel_name="python3",
+            resources={"metadata": {"path": str(path.parent)}},
+            on_cell_execute=lambda cell, cell_index: at.__setitem__(0, cell_index),
+            on_cell_executed=lambda cell, cell_index, execute_reply: bar.advance(),
+        )
+        try:
+            return client.execute(env=environment(), stderr=said)
+        except CellExecutionError as error:
+            log.write_text(COLORS.sub("", str(error)), encoding="utf-8")
+            raise InputError(failure(path, notebook, at[0], log)) from None
+        except (DeadKernelError, CellTimeoutError) as error:
+            raise InputError(f"{where(path, notebook, at[0])}: its Python process ended ({error}). Memory?") from None
+
+
+def environment() -> dict[str, str]:
+    """The kernel's: it imports this very package, installed or not."""
+    known = os.environ.get("PYTHONPATH")
+    return os.environ | {"PYTHONPATH": os.pathsep.join([str(PACKAGE.parent), *([known] if known else [])])}
+
+
+def where(path: Path, notebook, index: int) -> str:
+    """`03_gan.ipynb, cell 7 (state = fit(...)`: counted as the notebook's own cells, without the injected one."""
+    own = sum("injected-parameters" not in c.metadata.get("tags", []) for c in notebook.cells[: index + 1])
+    first = next((line for line in notebook.cells[index].source.splitlines() if line.strip()), "")
+    return f"{path.name}, cell {own} ({first[:60]})"
+
+
+def failure(path: Path, notebook, index: int, log: Path, lines: int = 4) -> str:
+    """Where it failed, the last lines of the traceback, and where the rest is."""
+    tail = [line for line in log.read_text(encoding="utf-8").splitlines() if line.strip()][-lines:]
+    return "\n".join(
+        [f"{where(path, notebook, index)} failed:", *(f"    {line}" for line in tail), f"all of it: {log}"]
+    )
