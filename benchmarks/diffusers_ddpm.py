@@ -1,0 +1,165 @@
+"""A PyTorch peer for the diffusion family: `diffusers`' own U-Net and scheduler in a plain training loop.
+
+It follows the "train a diffusion model" tutorial of diffusers (UNet2DModel, DDPMScheduler, epsilon MSE, AdamW, cosine
+learning rate with warm-up, clip 1.0) and gives it the settings that help at this size: learning rate 2e-4, EMA, random
+horizontal flips, DDIM-50 for sampling. The budget counts training alone, from the first step.
+
+Set-up, apart from the project's own environment (the exact torch version is the build without CUDA packages):
+
+    python3.11 -m venv .venv-torch
+    .venv-torch/bin/pip install torch==2.13.0 numpy pillow safetensors filelock requests regex importlib_metadata \
+        huggingface_hub
+    .venv-torch/bin/pip install --no-deps diffusers==0.42.1
+
+    .venv-torch/bin/python benchmarks/diffusers_ddpm.py --data runs/prepared --minutes 20 --samples 2048 --out peer.npz
+"""
+
+import argparse
+import json
+import math
+import os
+import platform
+import time
+from pathlib import Path
+
+os.environ.setdefault("HF_HUB_OFFLINE", "1")  # nothing is fetched; keeps huggingface_hub from trying
+
+import diffusers
+import numpy as np
+import torch
+from diffusers import DDIMScheduler, DDPMScheduler, UNet2DModel
+from diffusers.training_utils import EMAModel
+
+
+def arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, required=True, help="a prepared set: reads DIR/train/images.npy")
+    parser.add_argument("--minutes", type=float, default=20.0, help="wall clock of training alone")
+    parser.add_argument("--samples", type=int, default=2048)
+    parser.add_argument("--out", type=Path, required=True, help="FILE.npz; FILE.json is written beside it")
+    parser.add_argument("--batch", type=int, default=64)
+    parser.add_argument("--width", type=int, default=64, help="channels of the first level; the others have twice that")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--lr", type=float, default=2e-4)
+    parser.add_argument("--warmup", type=int, default=100, help="steps")
+    parser.add_argument("--ema", type=float, default=0.999, help="upper limit of the EMA decay, which warms up")
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--channels-last", action="store_true", help="memory layout NHWC")
+    parser.add_argument("--compile", action="store_true", help="torch.compile (needs a C++ compiler on CPU)")
+    return parser.parse_args()
+
+
+def unet(size: int, width: int) -> UNet2DModel:
+    """Three levels of two residual blocks, 32 -> 16 -> 8 pixels, attention at the lowest."""
+    return UNet2DModel(
+        sample_size=size,
+        in_channels=3,
+        out_channels=3,
+        layers_per_block=2,
+        block_out_channels=(width, 2 * width, 2 * width),
+        down_block_types=("DownBlock2D", "DownBlock2D", "AttnDownBlock2D"),
+        up_block_types=("AttnUpBlock2D", "UpBlock2D", "UpBlock2D"),
+        attention_head_dim=min(64, 2 * width),
+        norm_num_groups=min(32, width),
+    )
+
+
+def batches(images: torch.Tensor, size: int, generator: torch.Generator):
+    """Endless epochs of shuffled images, flipped at random: float [b, 3, h, w] in [-1, 1]."""
+    size = min(size, len(images))
+    while True:
+        order = torch.randperm(len(images), generator=generator)
+        for rows in order[: len(order) // size * size].split(size):
+            batch = images[rows].float() / 127.5 - 1.0
+            flip = torch.rand(len(batch), generator=generator) < 0.5
+            yield torch.where(flip[:, None, None, None], batch.flip(-1), batch)
+
+
+def report(step: int, seen: int, elapsed: float, budget: float, loss: float) -> None:
+    clock = time.strftime("%H:%M:%S")
+    print(f"{clock}  step {step:6d}  loss {loss:.4f}  {seen / elapsed:7.1f} img/s  "
+          f"{elapsed / 60:.1f} of {budget / 60:.1f} min", flush=True)  # fmt: skip
+
+
+def train(model, args: argparse.Namespace, images: torch.Tensor) -> tuple[EMAModel, dict]:
+    """The plain loop, until `args.minutes` have passed. The cosine runs over the time budget, since the
+    number of steps is not known beforehand.
+    """
+    noiser = DDPMScheduler(num_train_timesteps=1000, beta_schedule="linear")
+    optimizer = torch.optim.AdamW(model.parameters(), lr=args.lr)
+    ema = EMAModel(model.parameters(), decay=args.ema, use_ema_warmup=True, inv_gamma=1.0, power=0.75)
+    step_model = torch.compile(model) if args.compile else model
+    generator = torch.Generator().manual_seed(args.seed)
+    stream, step, seen, losses = batches(images, args.batch, generator), 0, 0, []
+    budget, start, shown = args.minutes * 60.0, time.perf_counter(), 0.0
+    while (elapsed := time.perf_counter() - start) < budget:
+        for group in optimizer.param_groups:
+            group["lr"] = (
+                args.lr * min(1.0, (step + 1) / args.warmup) * 0.5 * (1.0 + math.cos(math.pi * elapsed / budget))
+            )
+        clean = next(stream).to(args.device)
+        if args.channels_last:
+            clean = clean.contiguous(memory_format=torch.channels_last)
+        noise = torch.randn(clean.shape, generator=generator).to(args.device)
+        when = torch.randint(0, 1000, (len(clean),), generator=generator).to(args.device)
+        guess = step_model(noiser.add_noise(clean, noise, when), when, return_dict=False)[0]
+        loss = torch.nn.functional.mse_loss(guess, noise)
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        optimizer.step()
+        ema.step(model.parameters())
+        step, seen = step + 1, seen + len(clean)
+        losses = [*losses[-99:], loss.item()]
+        if elapsed - shown > 10.0 or step == 1:
+            shown = elapsed
+            report(step, seen, time.perf_counter() - start, budget, float(np.mean(losses)))
+    seconds = time.perf_counter() - start
+    report(step, seen, seconds, budget, float(np.mean(losses)))
+    return ema, {"steps": step, "images_seen": seen, "train_s": round(seconds, 1),
+                 "train_images_per_s": round(seen / seconds, 1), "loss_last_100": float(np.mean(losses))}  # fmt: skip
+
+
+@torch.no_grad()
+def sample(model: UNet2DModel, n: int, size: int, device: str, seed: int, batch: int = 128) -> np.ndarray:
+    """DDIM with 50 steps, eta 0: uint8 [n, size, size, 3]."""
+    scheduler = DDIMScheduler(num_train_timesteps=1000, beta_schedule="linear")
+    scheduler.set_timesteps(50)
+    generator, sheets = torch.Generator().manual_seed(seed), []
+    for first in range(0, n, batch):
+        x = torch.randn((min(batch, n - first), 3, size, size), generator=generator).to(device)
+        for when in scheduler.timesteps:
+            x = scheduler.step(model(x, when, return_dict=False)[0], when, x, eta=0.0).prev_sample
+        sheets.append(((x.clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8).permute(0, 2, 3, 1).cpu().numpy())
+    return np.concatenate(sheets)
+
+
+def main() -> None:
+    args = arguments()
+    torch.set_num_threads(args.threads)
+    torch.manual_seed(args.seed)
+    pixels = np.load(args.data / "train" / "images.npy")
+    images = torch.from_numpy(pixels).permute(0, 3, 1, 2).contiguous()
+    model = unet(pixels.shape[1], args.width).to(args.device)
+    if args.channels_last:
+        model = model.to(memory_format=torch.channels_last)
+    parameters = sum(p.numel() for p in model.parameters())
+    print(f"{parameters:,} parameters, {len(images):,} images", flush=True)
+    ema, record = train(model.train(), args, images)
+    ema.copy_to(model.parameters())
+    start = time.perf_counter()
+    drawn = sample(model.eval(), args.samples, pixels.shape[1], args.device, args.seed)
+    seconds = time.perf_counter() - start
+    record |= {"parameters": parameters, "train_images": len(images), "sampler": "DDIM-50, EMA weights",
+               "sample_s": round(seconds, 1), "sample_images_per_s": round(len(drawn) / seconds, 2),
+               "torch": torch.__version__, "diffusers": diffusers.__version__, "python": platform.python_version(),
+               "settings": {k: v for k, v in vars(args).items() if k not in ("data", "out")}}  # fmt: skip
+    args.out.parent.mkdir(parents=True, exist_ok=True)
+    np.savez(args.out, images=drawn)
+    args.out.with_suffix(".json").write_text(json.dumps(record, indent=2) + "\n")
+    print(json.dumps(record), flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,203 @@
+"""`prodgen`: a thin door. Each command reads its arguments, calls the package, and prints what it made.
+
+Mistakes in the input end with one line on stderr and exit code 2; a stop by Ctrl-C or SIGTERM that saved, with 130.
+"""
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from prodgen_jax.errors import InputError
+
+METHOD_NAMES = ("dcgan", "vae", "ddpm")  # said here so that --help needs no jax; a test holds it equal to METHODS
+
+
+def parse_pairs(parts: Sequence[str], option: str) -> dict[str, str]:
+    """`["a=1", "b=2"]` -> {"a": "1", "b": "2"}."""
+    pairs = {}
+    for part in parts:
+        key, equals, value = part.partition("=")
+        if not (equals and key):
+            raise InputError(f"{option} {part}: expected name=value")
+        pairs[key.strip()] = value.strip()
+    return pairs
+
+
+def list_of(text: str) -> list[str]:
+    return [part.strip() for part in text.split(",") if part.strip()]
+
+
+def run_prepare(args: argparse.Namespace) -> None:
+    from prodgen_jax.data.columns import Columns
+    from prodgen_jax.data.prepare import prepare
+
+    done = prepare(
+        args.source,
+        args.out,
+        images=args.images,
+        size=args.size,
+        attributes=list_of(args.attributes) if args.attributes else None,
+        id_column=args.id_column,
+        image_column=args.image_column,
+        text_column=args.text_column,
+        group_column=args.group_column,
+        validation=args.val,
+        test=args.test,
+        seed=args.seed,
+    )
+    audit = json.loads((done.path / "audit.json").read_text(encoding="utf-8"))
+    print(f"columns: {Columns(**done.meta['columns']).describe()}")
+    print(f"kept {audit['kept']:,} of {audit['rows']:,} rows; dropped: {audit['dropped'] or 'none'} (see audit.csv)")
+    print(f"{done.path}: {done.size} px, " + ", ".join(f"{name} {n:,}" for name, n in done.splits.items()))
+
+
+def run_train(args: argparse.Namespace) -> None:
+    from prodgen_jax.data.prepared import open_prepared
+    from prodgen_jax.training.fit import fit
+    from prodgen_jax.training.recipe import recipe
+
+    made = recipe(args.method, args.preset, **parse_pairs(args.set, "--set"))
+    prepared = open_prepared(args.data)
+    run = fit(
+        made,
+        prepared,
+        args.out,
+        steps=args.steps,
+        minutes=args.minutes,
+        resume=args.resume,
+        seed=args.seed,
+        devices=args.devices,
+    )
+    print(f"{run.path}: {made.name}, step {run.step:,}, {run.seconds:.0f} s of training")
+
+
+def run_sample(args: argparse.Namespace) -> None:
+    from prodgen_jax.sampling.sample import sample, save_samples
+    from prodgen_jax.training.run import open_run
+
+    where = parse_pairs(list_of(args.where or ""), "--where")
+    images, labels = sample(open_run(args.run), args.n, args.seed, where)
+    save_samples(args.out, images, labels)
+    print(f"{args.out}: {len(images)} pictures of {images.shape[1]} px")
+
+
+def run_evaluate(args: argparse.Namespace) -> None:
+    from prodgen_jax.data.prepared import open_prepared
+    from prodgen_jax.evaluation.evaluate import evaluate
+    from prodgen_jax.sampling.sample import load_samples, sample
+    from prodgen_jax.training.run import open_run
+
+    prepared, given = open_prepared(args.data), Path(args.samples)
+    if given.is_dir():
+        images, _ = sample(open_run(given), args.n, args.seed)
+    else:
+        images = load_samples(given)
+    record = evaluate(images, prepared, seed=args.seed, name=given.stem)
+    out = Path(args.out)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    out.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
+    row = {part: f"{record[part]['fcd']:.2f}" for part in ("samples", "floor", "ceiling")}
+    print(f"{out}: FCD {row['samples']} (floor {row['floor']}, ceiling {row['ceiling']})")
+
+
+def run_report(args: argparse.Namespace) -> None:
+    from prodgen_jax.deploy.site import build_report
+
+    page = build_report(
+        Path(args.notebooks), Path(args.out), data=args.data, smoke=args.smoke, minutes=args.minutes, colab=args.colab
+    )
+    print(page)
+
+
+def add_prepare(commands) -> None:
+    p = commands.add_parser("prepare", help="a catalogue -> a checked, cleaned, split prepared set")
+    p.add_argument("source", help="a CSV, JSON-lines or Parquet file, demo, demo:N (N photos), or tfds:NAME")
+    p.add_argument("--out", required=True, help="folder of the prepared set; must not exist yet")
+    p.add_argument("--images", help="folder or zip of the photos (default: beside SOURCE)")
+    p.add_argument("--size", type=int, default=32, help="pixels on a side (default 32)")
+    p.add_argument("--attributes", metavar="A,B,C", help="attribute columns (default: guessed and printed)")
+    for column in ("id", "image", "text", "group"):
+        p.add_argument(f"--{column}-column", metavar="C", help=f"the {column} column (default: guessed and printed)")
+    p.add_argument("--val", type=float, default=0.05, help="share of the validation split (default 0.05)")
+    p.add_argument("--test", type=float, default=0.05, help="share of the test split (default 0.05)")
+    p.add_argument("--seed", type=int, default=0, help="seed of the split and of the demo shop (default 0)")
+    p.set_defaults(call=run_prepare)
+
+
+def add_train(commands) -> None:
+    p = commands.add_parser("train", help="train a method on a prepared set into a run folder")
+    p.add_argument("method", metavar="METHOD", help=f"one of {', '.join(METHOD_NAMES)}")
+    p.add_argument("data", metavar="DIR", help="a prepared set")
+    p.add_argument("--out", required=True, metavar="RUN", help="the run folder")
+    p.add_argument("--steps", type=int, help="steps in all")
+    p.add_argument("--minutes", type=float, help="minutes of training in all, compilation included")
+    p.add_argument("--preset", default="cpu", help="cpu, gpu or tpu (default cpu)")
+    p.add_argument(
+        "--set", action="append", default=[], metavar="KEY=VALUE", help="a setting; an unknown key lists all"
+    )
+    p.add_argument("--devices", type=int, help="how many local devices (default all)")
+    p.add_argument("--resume", action="store_true", help="go on with the run in RUN")
+    p.add_argument("--seed", type=int, default=0, help="of weights, data order and noise (default 0)")
+    p.set_defaults(call=run_train)
+
+
+def add_sample(commands) -> None:
+    p = commands.add_parser("sample", help="draw pictures from a run")
+    p.add_argument("run", metavar="RUN", help="a run folder")
+    p.add_argument("-n", type=int, default=64, help="how many (default 64)")
+    p.add_argument("--out", required=True, metavar="FILE.npz|FOLDER", help="one .npz, or a folder of PNG files")
+    p.add_argument("--seed", type=int, default=0, help="the same seed gives the same pictures (default 0)")
+    p.add_argument("--where", metavar="A=V,...", help="attributes asked for; conditional runs only")
+    p.set_defaults(call=run_sample)
+
+
+def add_evaluate(commands) -> None:
+    p = commands.add_parser("evaluate", help="measure samples beside the floor and the ceiling")
+    p.add_argument("samples", metavar="RUN_OR_SAMPLES", help="a run folder or an .npz of samples")
+    p.add_argument("data", metavar="DIR", help="the prepared set")
+    p.add_argument("--out", required=True, metavar="FILE.json", help="the record")
+    p.add_argument("-n", type=int, default=2000, help="how many pictures to draw from a run (default 2000)")
+    p.add_argument("--seed", type=int, default=0, help="of everything drawn (default 0)")
+    p.set_defaults(call=run_evaluate)
+
+
+def add_report(commands) -> None:
+    p = commands.add_parser("report", help="run all notebooks and build the HTML site")
+    p.add_argument("--notebooks", default="notebooks", help="folder of the notebooks (default notebooks)")
+    p.add_argument("--out", default="reports", help="folder of what is made (default reports)")
+    p.add_argument("--data", help="a prepared set, a catalogue or a name (default: the demo shop)")
+    p.add_argument("--smoke", action="store_true", help="tiny settings, to see that everything runs")
+    p.add_argument("--minutes", type=float, help="minutes of each training (default: the notebooks' own)")
+    p.add_argument("--colab", help="address of the folder of notebooks as Colab opens it, for links")
+    p.set_defaults(call=run_report)
+
+
+def parser() -> argparse.ArgumentParser:
+    p = argparse.ArgumentParser(prog="prodgen", description="From a shop's catalogue to generated product photos.")
+    commands = p.add_subparsers(metavar="COMMAND", required=True)
+    for add in (add_prepare, add_train, add_sample, add_evaluate, add_report):
+        add(commands)
+    return p
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Exit code 0, 2 for a mistake in the input, 130 for a stop that was asked for."""
+    args = parser().parse_args(argv)
+    try:
+        args.call(args)
+    except InputError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    except OSError as error:
+        print(f"error: {error.filename or 'file'}: {error.strerror or error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt as stop:
+        print(f"\n{stop or 'stopped'}", file=sys.stderr)
+        return 130
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
