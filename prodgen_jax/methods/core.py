@@ -107,7 +107,7 @@ def play(method: Method, turn: Turn, state: State, batch: Batch, keys: Key[Array
         opt={**state.opt, turn.trains: opt},
         extra=extra,
     )
-    return state, {**metrics, f"grad/{turn.trains}": optax.global_norm(grad)}
+    return state, {**metrics, f"grad/{turn.trains}": optax.tree.norm(grad)}
 
 
 def update_ema(method: Method, state: State) -> Params:

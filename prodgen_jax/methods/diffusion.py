@@ -33,8 +33,9 @@ class DDPMSettings:
     patch: int = 2  # pixels on a side that one position of the finest level holds
     timesteps: int = 1000  # T
     target: str = "v"  # what the network predicts: v or eps
-    lr: float = 5e-4  # Adam's step size after warm-up
-    warmup: int = 200  # steps
+    min_snr: float = 5.0  # cap of the signal-to-noise ratio in the loss's weight; inf weights every v error alike
+    lr: float = 2e-3  # Adam's step size after warm-up
+    warmup: int = 100  # steps
     clip: float = 1.0  # largest gradient norm
     condition: tuple[str, ...] = ()  # attributes that condition the picture
     drop: float = 0.1  # share of examples whose attributes are hidden while training
@@ -64,15 +65,28 @@ def linear(timesteps: int, first: float = 1e-4, last: float = 0.02) -> Schedule:
 
 
 class Target(NamedTuple):
-    """What a network predicts. `of(x0, eps, a, s)`; `split(x_t, prediction, a, s)` -> (x0, eps)."""
+    """What a network predicts: `of(x0, eps, a, s)`; `split(x_t, prediction, a, s)` -> (x0, eps).
+
+    `weight(snr, cap)` makes the squared error count min(snr, cap) times that of x0, so that no noise level is learned
+    at the others' expense. Min-SNR (Hang 2023), eq. 4 and its forms for eps and v.
+    """
 
     of: Callable
     split: Callable
+    weight: Callable
 
 
 TARGETS = {
-    "eps": Target(lambda x0, eps, a, s: eps, lambda x, eps, a, s: ((x - s * eps) / a, eps)),
-    "v": Target(lambda x0, eps, a, s: a * eps - s * x0, lambda x, v, a, s: (a * x - s * v, s * x + a * v)),
+    "eps": Target(
+        of=lambda x0, eps, a, s: eps,
+        split=lambda x, eps, a, s: ((x - s * eps) / a, eps),
+        weight=lambda snr, cap: jnp.minimum(snr, cap) / snr,
+    ),
+    "v": Target(
+        of=lambda x0, eps, a, s: a * eps - s * x0,
+        split=lambda x, v, a, s: (a * x - s * v, s * x + a * v),
+        weight=lambda snr, cap: jnp.minimum(snr, cap) / (snr + 1),
+    ),
 }
 
 
@@ -161,8 +175,10 @@ def ddpm(settings: DDPMSettings, spec: Spec) -> Method:
         eps = normal(k_noise, shape)
         x, a, sigma = diffuse(schedule, batch["image"], t, eps)
         guess = predict(params, x, t, hide(k_drop, batch.get("label", {})))
-        loss = jnp.mean((guess - target.of(batch["image"], eps, a, sigma)) ** 2)  # Ho 2020, eq. 14
-        return loss, (extra, {"loss/denoise": loss})
+        error = jnp.mean((guess - target.of(batch["image"], eps, a, sigma)) ** 2, (1, 2, 3))  # Ho 2020, eq. 14
+        snr = jnp.square(a / sigma)[:, 0, 0, 0]
+        loss = jnp.mean(target.weight(snr, s.min_snr) * error)
+        return loss, (extra, {"loss/denoise": loss, "loss/error": error.mean()})
 
     def sample(params, keys, cond):
         unsaid = jnp.full(keys.shape[0], -1)
@@ -175,7 +191,7 @@ def ddpm(settings: DDPMSettings, spec: Spec) -> Method:
     return Method(
         init=lambda key: ({"unet": nnx.state(build(key), nnx.Param)}, {}),
         turns=(Turn("unet", turn),),
-        optim={"unet": optax.chain(optax.clip_by_global_norm(s.clip), optax.adam(rate))},
+        optim={"unet": optax.chain(optax.clip_by_global_norm(s.clip), optax.adam(rate, b2=0.99))},
         sample=sample,
         ema={"unet": power_ema()},
         conditions=tuple(attributes),

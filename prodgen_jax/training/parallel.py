@@ -58,7 +58,7 @@ def steps(
     source: dict,
     indices: Int[Array, "k b"],
 ) -> tuple[State, dict]:
-    """Plays k steps on one device's share; `dues` holds what is due in each step of one period.
+    """Plays k steps on one device's share; `dues` holds what is due in each step of one period (or of all k).
 
     Several steps become one dispatch through `scan` over whole periods. On CPU k is 1 and nothing is scanned: XLA's
     convolution gradients are 40 to 60 times slower inside a loop there.
@@ -101,8 +101,8 @@ def compile_steps(method: Method, make_batch: Callable, devices: Sequence[jax.De
     )
 
     def run(step: int, state: State, source: dict, indices: Int[np.ndarray, "devices k b"]) -> tuple[State, dict]:
-        k = indices.shape[1]
-        dues = tuple(due(method, step + i) for i in range(min(k, period(method))))
+        k, p = indices.shape[1], period(method)
+        dues = tuple(due(method, step + i) for i in range(p if k % p == 0 else k))
         return parallel(dues, state, source, indices)
 
     return run
