@@ -1,6 +1,6 @@
 """Writes docs/results/spine.md and its pictures from what `benchmarks/spine.sh` left in its work folder.
 
-    python benchmarks/write_results.py WORK --out docs/results --readme README.md
+python benchmarks/write_results.py WORK --out docs/results --readme README.md
 """
 
 import argparse
@@ -42,7 +42,8 @@ def budget(work: Path, name: str) -> str:
     """How far each training came, from the run or from the peer's own record."""
     if name == "diffusers":
         peer = json.loads((work / "samples" / "diffusers.json").read_text(encoding="utf-8"))
-        return f"{peer['parameters']:,} | {peer['steps']:,} | {peer['train_images_per_s']:.0f} | {peer['train_s']:.0f}"
+        rate, seconds = peer["train_images_per_s"], peer["train_s"]
+        return f"{peer['parameters']:,} | {peer['steps']:,} | {rate:.0f} | {seconds:.0f}"
     run = open_run(work / name)
     count = sum(x.size for group in run.method.ema for x in jax.tree.leaves(run.params[group]))
     pictures = run.step * run.recipe.loop.batch
@@ -59,8 +60,8 @@ def page(work: Path, records: dict[str, dict]) -> str:
             "# The spine, measured",
             "",
             "Made by `benchmarks/spine.sh CATALOG.csv PHOTOS.zip WORK PEER_PYTHON`; every number here is its output.",
-            f"{os.cpu_count()} CPU cores, python {platform.python_version()}, jax {first['versions']['jax']}. The catalogue: "
-            "the public 'Fashion Product Images (Small)' collection, "
+            f"{os.cpu_count()} CPU cores, python {platform.python_version()}, jax {first['versions']['jax']}.",
+            "The catalogue: the public 'Fashion Product Images (Small)' collection, "
             f"{first['prepared']['splits']['train']:,} training photos at {first['prepared']['size']} px.",
             "",
             "![samples](spine/overview.png)",
@@ -69,9 +70,9 @@ def page(work: Path, records: dict[str, dict]) -> str:
             "",
             results_table(list(records.values())),
             "",
-            "FCD is the Frechet distance over the catalogue's own feature network "
-            f"(`{network['weights_sha256'][:12]}`, {network['steps']:,} steps; test accuracy: {accuracy}). One seed each: "
-            "differences of a few FCD mean nothing yet.",
+            "FCD is the Frechet distance over the catalogue's own feature network, "
+            f"`{network['weights_sha256'][:12]}`, {network['steps']:,} steps; its test accuracy: {accuracy}.",
+            "One seed each: differences of a few FCD mean nothing yet.",
             "",
             "## Budget",
             "",

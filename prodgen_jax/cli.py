@@ -138,7 +138,7 @@ def add_train(commands) -> None:
         "--set", action="append", default=[], metavar="KEY=VALUE", help="a setting; an unknown key lists all"
     )
     p.add_argument("--devices", type=int, help="how many local devices (default all)")
-    p.add_argument("--resume", action="store_true", help="go on with the run in RUN")
+    p.add_argument("--resume", action="store_true", help="go on with the run in RUN, if there is one")
     p.add_argument("--seed", type=int, default=0, help="of weights, data order and noise (default 0)")
     p.set_defaults(call=run_train)
 

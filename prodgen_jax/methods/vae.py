@@ -25,7 +25,7 @@ class VAESettings:
     """What `--set` reaches of a VAE."""
 
     latent: int = 128  # numbers in a latent vector
-    width: int = 64  # channels of the widest map of both networks
+    width: int = 32  # channels of the widest map of both networks
     lr: float = 1e-3  # Adam's step size
     beta: float = 1.0  # weight of KL; 1 is the bound itself
     warmup: int = 500  # steps over which the weight rises from 0
@@ -57,30 +57,28 @@ def bits_per_dim(nats: Float[Array, "b"], dims: int) -> Float[Array, "b"]:
     return -nats / (jnp.log(2.0) * dims)
 
 
-@dataclass(frozen=True)
 class Networks:
-    """Encoder and decoder as pure functions of {group: params}."""
+    """Encoder and decoder as pure functions of {group: params}. ValueError if they cannot make such pictures."""
 
-    settings: VAESettings
-    spec: Spec
+    def __init__(self, settings: VAESettings, spec: Spec):
+        self.shape = (spec.size, spec.channels, settings.latent, settings.width)
+        shapes = nnx.eval_shape(lambda: self.build(jax.random.key(0)))
+        self.graphs = {name: nnx.graphdef(net) for name, net in shapes.items()}
 
     def build(self, key):
-        rngs, s = nnx.Rngs(params=key), self.settings
-        shape = (self.spec.size, self.spec.channels, s.latent, s.width)
-        return {"encoder": Encoder(*shape, rngs=rngs), "decoder": Decoder(*shape, rngs=rngs)}
+        rngs = nnx.Rngs(params=key)
+        return {"encoder": Encoder(*self.shape, rngs=rngs), "decoder": Decoder(*self.shape, rngs=rngs)}
 
     def init(self, key):
         return {"vae": {name: nnx.state(net, nnx.Param) for name, net in self.build(key).items()}}, {}
 
-    def _net(self, name, params):
-        graph = nnx.graphdef(nnx.eval_shape(lambda: self.build(jax.random.key(0)))[name])
-        return nnx.merge(graph, params["vae"][name], copy=True)
+    def encode(self, params, x: Float[Array, "b h w c"]) -> tuple[Float[Array, "b z"], Float[Array, "b z"]]:
+        """Mean and log-variance of q(z | x)."""
+        return nnx.merge(self.graphs["encoder"], params["vae"]["encoder"], copy=True)(x)
 
-    def encode(self, params, x):
-        return self._net("encoder", params)(x)
-
-    def decode(self, params, z):
-        return self._net("decoder", params)(z)
+    def decode(self, params, z: Float[Array, "b z"]) -> tuple[Float[Array, "b h w c"], Float[Array, "c"]]:
+        """Mean and log-scale of p(x | z)."""
+        return nnx.merge(self.graphs["decoder"], params["vae"]["decoder"], copy=True)(z)
 
 
 def elbo(

@@ -71,20 +71,22 @@ class Clock:
 
 
 def enter(out: Path, config: dict, resume: bool) -> None:
-    """Makes the run folder, or checks that the one that is there is the same run. InputError says what differs."""
-    if not resume:
-        if (out / "config.json").exists():
+    """Makes the run folder; one that is there already must be the same run, and be meant to go on. Else InputError."""
+    if (out / "config.json").exists():
+        if not resume:
             raise InputError(f"{out}: there is a run already; add --resume to go on with it, or choose another folder")
-        out.mkdir(parents=True, exist_ok=True)
-        part = out / "config.json.partial"
-        part.write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
-        part.replace(out / "config.json")
-        return
-    old = open_run(out).config
-    now = json.loads(json.dumps(config))
-    flat = {**{k: v for k, v in now.items() if k != "versions"}, **now["settings"]}
-    flat_old = {**old, **old["settings"]}
-    changed = [f"{k}: {flat_old.get(k)} -> {v}" for k, v in flat.items() if k != "settings" and flat_old.get(k) != v]
+        return check_same(out, config)
+    out.mkdir(parents=True, exist_ok=True)
+    part = out / "config.json.partial"
+    part.write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
+    part.replace(out / "config.json")
+
+
+def check_same(out: Path, config: dict) -> None:
+    """InputError says in which settings, data or seed the run in `out` differs; other versions may go on with it."""
+    old, now = open_run(out).config, json.loads(json.dumps(config))
+    flat, flat_old = ({**c, **c["settings"], "settings": None, "versions": None} for c in (now, old))
+    changed = [f"{key}: {flat_old.get(key)} -> {value}" for key, value in flat.items() if flat_old.get(key) != value]
     if changed:
         raise InputError(f"{out}: cannot go on with other settings or data ({'; '.join(changed)[:500]})")
 
@@ -141,8 +143,10 @@ def crossed(every: int, before: int, now: int) -> bool:
     return bool(every) and now // every > before // every
 
 
-def check_budget(steps: int | None, minutes: float | None) -> None:
-    """InputError where there is no end, or none that can be reached."""
+def check_numbers(steps: int | None, minutes: float | None, seed: int) -> None:
+    """InputError where there is no end, or none that can be reached, or the seed is no seed."""
+    if seed < 0:
+        raise InputError(f"seed={seed}: must be 0 or more")
     if steps is None and minutes is None:
         raise InputError("say how long to train: --steps or --minutes")
     for name, value in (("steps", steps), ("minutes", minutes)):
@@ -164,9 +168,10 @@ def fit(
     """Trains `made` on the set's training split into the run folder `out`, and returns the run.
 
     Until `steps` in all, or until `minutes` of training (compilation counts, sheets do not), whichever is first.
+    resume: go on with the run that is in `out`; where there is none, start it.
     Ctrl-C or SIGTERM save and raise KeyboardInterrupt. InputError on bad settings, or where a loss is no number.
     """
-    check_budget(steps, minutes)
+    check_numbers(steps, minutes, seed)
     out, limit = Path(out), math.inf if minutes is None else 60 * minutes
     split, method = prepared.split("train"), made.build(Spec.of(prepared))
     use_compilation_cache()

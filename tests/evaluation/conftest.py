@@ -1,12 +1,8 @@
 """A small prepared set of drawn shapes, and its feature network, shared by the tests of this folder."""
 
-import json
-from pathlib import Path
-
 import numpy as np
 import pytest
 
-from prodgen_jax.data.prepared import FORMAT, open_prepared, write_split
 from prodgen_jax.evaluation.features import feature_network
 
 SIZE, FINER = 16, 4  # pixels; subpixels on a pixel's side
@@ -31,34 +27,11 @@ def draw_split(n: int, rng: np.random.Generator) -> tuple[np.ndarray, dict[str, 
     return images, {"shape": shape, "colour": colour, "serial": np.full(n, -1)}
 
 
-def write_set(path: Path, splits: dict[str, tuple], attributes: dict[str, list]):
-    """A finished prepared set of {split: (images, labels)}."""
-    for name, (images, labels) in splits.items():
-        ids, empty = [f"{name}-{i}" for i in range(len(images))], [""] * len(images)
-        write_split(path / name, images, np.arange(len(images)), labels, ids, empty, empty)
-    meta = {"format": FORMAT, "size": images.shape[1], "attributes": attributes, "fingerprint": "drawn", "seed": 0}
-    sizes = {name: len(images) for name, (images, _) in splits.items()}
-    (path / "prepared.json").write_text(json.dumps({**meta, "splits": sizes, "source": "drawn"}))
-    return open_prepared(path)
-
-
-@pytest.fixture(scope="session", autouse=True)
-def quiet():
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("PRODGEN_PROGRESS", "0")
-        yield
-
-
 @pytest.fixture(scope="session")
-def write():
-    return write_set
-
-
-@pytest.fixture(scope="session")
-def prepared(tmp_path_factory):
+def prepared(tmp_path_factory, write):
     rng = np.random.default_rng(0)
     splits = {name: draw_split(n, rng) for name, n in (("train", 1200), ("validation", 400), ("test", 400))}
-    return write_set(tmp_path_factory.mktemp("set"), splits, ATTRIBUTES)
+    return write(tmp_path_factory.mktemp("set"), splits, ATTRIBUTES)
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,189 @@
+"""What all tests share: silence, a cache of their own, a tiny prepared set and run, a small shop, other processes."""
+
+import csv
+import hashlib
+import io
+import os
+import struct
+import subprocess
+import sys
+import zlib
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from prodgen_jax.data.prepared import PreparedSet, open_prepared, write_meta, write_split
+
+ROOT = Path(__file__).resolve().parents[1]
+TYPES, COLORS = ("shirt", "shoe", "bag"), ("red", "blue")
+ATTRIBUTES = {"type": TYPES, "colour": COLORS}
+TINY = {
+    "dcgan": {"latent": 4, "r1_every": 2},
+    "vae": {"latent": 4},
+    "ddpm": {"multipliers": (1,), "attend": (0,), "timesteps": 20, "sample_steps": 4, "warmup": 1},
+}
+
+os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0.2"  # read when jax is imported
+
+
+@pytest.fixture(scope="session", autouse=True)
+def apart(tmp_path_factory):
+    """No progress lines, and nothing read from or written to the user's cache."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PRODGEN_PROGRESS", "0")
+        patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
+        yield
+
+
+# --- prepared sets and runs ---------------------------------------------------------------------------------------
+
+
+def write_set(path, splits, attributes):
+    """A finished prepared set of {split: (images, labels)}."""
+    digest = hashlib.sha256()
+    for name, (images, labels) in splits.items():
+        ids, empty = [f"{name}-{i}" for i in range(len(images))], [""] * len(images)
+        write_split(path / name, images, np.arange(len(images)), labels, ids, empty, empty, digest)
+    counts = {name: len(images) for name, (images, _) in splits.items()}
+    prepared = PreparedSet(path, images.shape[1], attributes, counts, digest.hexdigest(), {})
+    write_meta(prepared, {"source": "drawn", "seed": 0})
+    return open_prepared(path)
+
+
+@pytest.fixture(scope="session")
+def write():
+    return write_set
+
+
+@pytest.fixture(scope="session")
+def noise_set(tmp_path_factory):
+    """noise_set(size, train, validation, test, seed): a prepared set of noise with labels, for steps and shapes."""
+
+    def make(size=8, train=40, validation=8, test=8, seed=0):
+        rng = np.random.default_rng(seed)
+
+        def part(n):
+            images = rng.integers(0, 256, (n, size, size, 3), dtype=np.uint8)
+            return images, {name: rng.integers(0, len(values), n) for name, values in ATTRIBUTES.items()}
+
+        splits = {"train": part(train), "validation": part(validation), "test": part(test)}
+        return write_set(tmp_path_factory.mktemp("set"), splits, ATTRIBUTES)
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def tiny(noise_set):
+    """40, 8 and 8 pictures of 8 px."""
+    return noise_set()
+
+
+@pytest.fixture(scope="session")
+def tiny_recipe():
+    """tiny_recipe(method, **settings): a network of one or two small layers, batches of 16."""
+    from prodgen_jax.training.recipe import recipe
+
+    usual = {"width": 8, "batch": 16, "log_every": 1, "sheet_images": 4}
+    return lambda name, **settings: recipe(name, **{**usual, **TINY[name], **settings})
+
+
+@pytest.fixture(scope="session")
+def run(tiny, tiny_recipe, tmp_path_factory):
+    """A VAE after two steps. Read only: copy it before you change it."""
+    from prodgen_jax.training.fit import fit
+
+    return fit(tiny_recipe("vae"), tiny, tmp_path_factory.mktemp("runs") / "vae", steps=2)
+
+
+# --- a shop on disk -----------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="session")
+def photo():
+    """photo(i, width, height): smooth random blotches, another picture for each i."""
+
+    def make(i, width=48, height=64):
+        coarse = np.random.default_rng(i).integers(0, 256, (6, 5, 3), dtype=np.uint8)
+        return Image.fromarray(coarse).resize((width, height), Image.Resampling.BICUBIC)
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def packed():
+    """packed(image, format, **options) -> the file's bytes."""
+
+    def pack(image, kind="JPEG", **options):
+        data = io.BytesIO()
+        image.save(data, kind, **options)
+        return data.getvalue()
+
+    return pack
+
+
+@pytest.fixture(scope="session")
+def png_header():
+    """png_header(width, height): a PNG whose header claims any size; its body is empty."""
+
+    def chunk(kind, data):
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    def make(width, height):
+        header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+        parts = (b"IHDR", header), (b"IDAT", zlib.compress(b"")), (b"IEND", b"")
+        return b"\x89PNG\r\n\x1a\n" + b"".join(chunk(*part) for part in parts)
+
+    return make
+
+
+@pytest.fixture
+def shop(tmp_path, photo):
+    """shop(n, rows=[...]): tmp_path/shop/products.csv and images/; returns the list's path."""
+
+    def build(n=24, rows=(), name="shop"):
+        folder = tmp_path / name
+        (folder / "images").mkdir(parents=True)
+        listed = [[f"p{i}", f"p{i}.png", TYPES[i % 3], COLORS[i % 2], f"Nice thing {i}"] for i in range(n)]
+        for i in range(n):
+            photo(i).save(folder / "images" / f"p{i}.png")
+        with open(folder / "products.csv", "w", newline="", encoding="utf-8") as file:
+            csv.writer(file).writerows([["id", "image", "type", "colour", "name"], *listed, *rows])
+        return folder / "products.csv"
+
+    return build
+
+
+# --- other processes ----------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def start():
+    """start(*arguments, **environment): a Python process that sees the package, ended when the test ends."""
+    begun = []
+
+    def begin(*arguments, **environment):
+        command = [sys.executable, *map(str, arguments)]
+        paths = {**os.environ, "PYTHONPATH": str(ROOT), **environment}
+        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+        begun.append(subprocess.Popen(command, env=paths, **pipes))
+        return begun[-1]
+
+    yield begin
+    for process in begun:
+        process.kill()
+        process.communicate()
+
+
+@pytest.fixture
+def finish(start):
+    """finish(*arguments, **environment): what such a process printed; it must end well."""
+
+    def end(*arguments, **environment):
+        process = start(*arguments, **environment)
+        out, err = process.communicate(timeout=300)
+        assert process.returncode == 0, err[-3000:]
+        return out
+
+    return end

@@ -1,0 +1,90 @@
+"""The package as a whole: what it brings in, which way it imports, and the few rules that a reader relies on."""
+
+import ast
+import json
+from pathlib import Path
+
+import pytest
+
+import prodgen_jax
+
+PACKAGE = Path(prodgen_jax.__file__).parent
+FILES = sorted(PACKAGE.rglob("*.py"))
+ROOMS = {"errors": 0, "progress": 0, "data": 1, "nets": 1, "methods": 2, "training": 3, "sampling": 4, "evaluation": 5,
+         "deploy": 6, "cli": 7}  # fmt: skip
+HEAVY = ("tensorflow", "torch", "tensorflow_datasets", "grain")
+
+IMPORTS = """
+import sys, json
+import prodgen_jax
+print(json.dumps([name for name in ("jax", "numpy") if name in sys.modules]))
+from prodgen_jax import *
+import prodgen_jax.evaluation.figures, prodgen_jax.evaluation.paired
+heavy = lambda: [name for name in {heavy} if name in sys.modules]
+print(json.dumps(heavy()))
+made = recipe("vae", width=8, latent=4, batch=16, sheet_images=4)
+run = fit(made, open_prepared(sys.argv[1]), sys.argv[2], steps=2)
+sample(run, 2)
+print(json.dumps(heavy()))
+"""
+
+
+def room(file):
+    return file.relative_to(PACKAGE).parts[0].removesuffix(".py")
+
+
+def imported(tree):
+    """The rooms that a file imports from anywhere in it, with the line."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, "imports say where from in full"
+            names = [node.module] + [f"{node.module}.{alias.name}" for alias in node.names]
+        else:
+            continue
+        for parts in (name.split(".") for name in names):
+            if parts[0] == "prodgen_jax" and len(parts) > 1:
+                yield parts[1], node.lineno
+
+
+def names_in(tree):
+    """Every name and attribute that the code uses; docstrings and comments do not count."""
+    for node in ast.walk(tree):
+        if isinstance(node, (ast.Name, ast.Attribute)):
+            yield node.id if isinstance(node, ast.Name) else node.attr
+
+
+@pytest.fixture(scope="module")
+def trees():
+    return {file: ast.parse(file.read_text(encoding="utf-8")) for file in FILES}
+
+
+def test_imports_point_one_way(trees):
+    assert {room(file) for file in FILES} == {*ROOMS, "__init__"}
+    wrong = [
+        f"{file.relative_to(PACKAGE)}:{line} imports {other}"
+        for file, tree in trees.items()
+        for other, line in imported(tree)
+        if room(file) != other and not ROOMS[other] < ROOMS.get(room(file), 0)
+    ]
+    assert not wrong
+
+
+def test_one_file_names_pmap_and_one_prints(trees):
+    for name, home in (("pmap", "training/parallel.py"), ("print", "cli.py")):
+        users = [file.relative_to(PACKAGE).as_posix() for file, tree in trees.items() if name in names_in(tree)]
+        assert users == [home]
+
+
+def test_nothing_heavy_comes_in_even_by_training(tiny, tmp_path, finish):
+    code = IMPORTS.format(heavy=HEAVY)
+    first, imports, trained = map(json.loads, finish("-c", code, tiny.path, tmp_path / "run").splitlines())
+    assert (first, imports, trained) == ([], [], [])
+
+
+def test_the_front_names_are_there():
+    for name in prodgen_jax.__all__:
+        assert getattr(prodgen_jax, name).__name__ == name
+    with pytest.raises(AttributeError, match="no attribute 'train'; it has .*fit"):
+        _ = prodgen_jax.train

@@ -1,0 +1,46 @@
+"""Run by test_loop in a process with eight virtual devices: trains recipes on 1, 2 and 8 of them.
+
+Arguments: a prepared set, and JSON {method: settings}. Prints {method: {devices: [distance, step's metrics]}}: how far
+the parameters and averages end from those of one device, as a share of their norm.
+"""
+
+import json
+import sys
+
+import jax
+import jax.numpy as jnp
+
+from prodgen_jax.data.prepared import open_prepared
+from prodgen_jax.methods import Spec
+from prodgen_jax.training.loop import loop
+from prodgen_jax.training.recipe import recipe
+
+STEPS, COUNTS = 4, (1, 2, 8)
+
+
+def norm(tree) -> float:
+    return float(jnp.sqrt(sum(jnp.sum(leaf**2) for leaf in jax.tree.leaves(tree))))
+
+
+def train(name: str, settings: dict, prepared, devices: int) -> tuple[tuple, dict]:
+    made = recipe(name, **settings)
+    method, split = made.build(Spec.of(prepared)), prepared.split("train")
+    *_, tick = loop(method, split, made.loop, made.augment, seed=0, stop=STEPS, devices=devices)
+    state = jax.device_get(tick.host_state()._replace(key=0))
+    return (state.params, state.ema), {name: float(value) for name, value in tick.metrics.items()}
+
+
+def main(path: str, recipes: str) -> None:
+    prepared, found = open_prepared(path), {}
+    for name, settings in json.loads(recipes).items():
+        ends = {count: train(name, settings, prepared, count) for count in COUNTS}
+        alone = ends[1][0]
+        found[name] = {
+            count: [norm(jax.tree.map(lambda a, b: a - b, end, alone)) / norm(alone), metrics]
+            for count, (end, metrics) in ends.items()
+        }
+    print(json.dumps({"devices": jax.local_device_count(), **found}))
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

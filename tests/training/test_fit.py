@@ -1,0 +1,234 @@
+"""A run on disk: what it holds, that stopping it any way changes nothing, and that no mistake harms it."""
+
+import json
+import random
+import shutil
+import signal
+import time
+
+import jax
+import numpy as np
+import pytest
+
+from prodgen_jax.errors import InputError
+from prodgen_jax.training.fit import fit
+from prodgen_jax.training.run import open_run
+
+
+def same(one, two):
+    """Bit for bit: parameters, optimizers, averages, extra, key and step."""
+    ends = [run._restored[0] for run in (one, two)]
+    leaves = [jax.tree.leaves(end._replace(key=jax.random.key_data(end.key))) for end in ends]
+    return all(np.array_equal(a, b) for a, b in zip(*leaves, strict=True))
+
+
+def without_time(lines):
+    return [{name: value for name, value in line.items() if name != "time_s"} for line in lines]
+
+
+def contents(folder):
+    return {p.relative_to(folder): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
+
+
+@pytest.fixture
+def copy(run, tmp_path):
+    """A copy of the shared run, to be spoiled."""
+    return shutil.copytree(run.path, tmp_path / "copy")
+
+
+def test_a_run_folder_holds_what_it_says(run, tiny, tiny_recipe):
+    assert sorted(p.name for p in run.path.iterdir()) == ["checkpoints", "config.json", "metrics.jsonl", "samples"]
+    assert run.config["method"] == "vae" and run.config["fingerprint"] == tiny.fingerprint
+    assert run.recipe == tiny_recipe("vae") and run.attributes == {k: list(v) for k, v in tiny.attributes.items()}
+    assert run.step == 2 and run.seconds > 0 and [p.name for p in (run.path / "samples").iterdir()] == ["0000002.png"]
+    assert [line["step"] for line in run.metrics] == [1, 2]
+    assert {"time_s", "loss/elbo", "loss/kl", "loss/bits_per_dim", "grad/vae"} < set(run.metrics[0])
+    assert set(run.params) == {"vae"}
+
+
+def test_resume_through_disk_equals_the_straight_run(tiny, tiny_recipe, tmp_path):
+    """Stopped at an odd step, where the lazy turn is not due."""
+    made = tiny_recipe("dcgan")
+    straight = fit(made, tiny, tmp_path / "straight", steps=6)
+    fit(made, tiny, tmp_path / "twice", steps=3)
+    twice = fit(made, tiny, tmp_path / "twice", steps=6, resume=True)
+    assert twice.step == straight.step == 6 and same(straight, twice)
+    lines = zip(without_time(straight.metrics), without_time(twice.metrics), strict=True)
+    assert all(resumed.items() <= wanted.items() for wanted, resumed in lines)  # R1's is carried on from where it was
+    sheets = [(run.path / "samples" / "0000006.png").read_bytes() for run in (straight, twice)]
+    assert sheets[0] == sheets[1]
+
+
+def wait_for(condition, process):
+    for _ in range(1200):
+        if condition():
+            return
+        assert process.poll() is None, process.communicate()[1][-3000:]
+        time.sleep(0.05)
+    pytest.fail("the run does not get on")
+
+
+def saved(folder):
+    return [int(p.name) for p in folder.glob("checkpoints/*") if p.name.isdecimal()]
+
+
+def test_killed_and_interrupted_it_ends_as_if_it_had_not_been(tiny, tiny_recipe, tmp_path, start):
+    """kill -9 at a random moment after the first checkpoint, then Ctrl-C, then on to the end."""
+    made, out = tiny_recipe("vae", checkpoint_every=25, log_every=5, sheet_every=40), tmp_path / "run"
+    settings = [f"--set={k}={v}" for k, v in made.settings().items() if not isinstance(v, tuple)]
+    command = ["-m", "prodgen_jax.cli", "train", "vae", tiny.path, "--out", out, "--steps", 10**6, *settings]
+    killed = start(*command)
+    wait_for(lambda: saved(out), killed)
+    time.sleep(random.uniform(0, 0.5))
+    killed.kill()
+    killed.wait()
+    before = max(saved(out))
+    stopped = start(*command, "--resume")
+    wait_for(lambda: max(saved(out)) > before, stopped)
+    stopped.send_signal(signal.SIGINT)
+    out_text, err = stopped.communicate(timeout=60)
+    last = max(saved(out))
+    assert stopped.returncode == 130 and out_text == "" and "Traceback" not in err
+    assert f"stopped after step {last:,}, which is saved; go on with --resume" in err
+    resumed = fit(made, tiny, out, steps=last + 3, resume=True)
+    assert same(fit(made, tiny, tmp_path / "straight", steps=last + 3), resumed)
+    steps = [line["step"] for line in resumed.metrics]
+    assert steps == sorted(set(steps)) and steps[-1] == last + 3
+    assert 1 <= len(saved(out)) <= made.fit.keep
+
+
+def test_lines_beyond_the_checkpoint_are_written_again(copy, tiny, tiny_recipe):
+    lines = (copy / "metrics.jsonl").read_text()
+    wrong = json.dumps({"step": 3, "time_s": 9.0, "loss/kl": -1.0})
+    (copy / "metrics.jsonl").write_text(f'{lines}{wrong}\n{{"step": 4, "ti')
+    resumed = fit(tiny_recipe("vae"), tiny, copy, steps=4, resume=True)
+    assert [line["step"] for line in resumed.metrics] == [1, 2, 3, 4]
+    assert resumed.metrics[2]["loss/kl"] >= 0 and (copy / "metrics.jsonl").read_text().startswith(lines)
+
+
+def test_minutes_end_a_run_and_those_spent_count_on_resume(tiny, tiny_recipe, tmp_path):
+    made = tiny_recipe("vae")
+    ended = fit(made, tiny, tmp_path / "run", minutes=1e-4)
+    assert ended.step == 1 and ended.seconds > 6e-3
+    assert fit(made, tiny, tmp_path / "run", minutes=1e-4, resume=True).step == 1
+
+
+def test_training_reads_its_own_split_alone_and_writes_nothing_there(tiny, tiny_recipe, tmp_path, monkeypatch):
+    """So no augmentation can reach what is held out."""
+    before, opened, real = contents(tiny.path), [], type(tiny).split
+    monkeypatch.setattr(type(tiny), "split", lambda self, name: opened.append(name) or real(self, name))
+    fit(tiny_recipe("vae", rotate=20, brightness=0.3), tiny, tmp_path / "run", steps=1)
+    assert set(opened) == {"train"} and contents(tiny.path) == before
+
+
+# --- mistakes -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [
+        ({"lr": 5e-4}, r"lr: 0\.001 -> 0\.0005"),
+        ({"batch": 8, "flip": False}, "batch: 16 -> 8; flip: True -> False"),
+        ({"name": "dcgan"}, "method: vae -> dcgan"),
+    ],
+)
+def test_other_settings_cannot_resume(copy, tiny, tiny_recipe, change, named):
+    before = contents(copy)
+    with pytest.raises(InputError, match=named):
+        fit(tiny_recipe(**{"name": "vae", **change}), tiny, copy, steps=4, resume=True)
+    assert contents(copy) == before
+
+
+def test_other_data_or_another_seed_cannot_resume(copy, noise_set, tiny, tiny_recipe):
+    with pytest.raises(InputError, match="fingerprint: "):
+        fit(tiny_recipe("vae"), noise_set(seed=1), copy, steps=4, resume=True)
+    with pytest.raises(InputError, match="seed: 0 -> 1"):
+        fit(tiny_recipe("vae"), tiny, copy, steps=4, resume=True, seed=1)
+
+
+def test_a_run_is_not_overwritten(copy, tiny, tiny_recipe):
+    before = contents(copy)
+    with pytest.raises(InputError, match="there is a run already; add --resume"):
+        fit(tiny_recipe("vae"), tiny, copy, steps=4)
+    assert contents(copy) == before
+
+
+def test_resume_starts_where_there_is_nothing(tiny, tiny_recipe, tmp_path):
+    assert fit(tiny_recipe("vae"), tiny, tmp_path / "nowhere", steps=2, resume=True).step == 2
+
+
+@pytest.mark.parametrize(
+    "numbers",
+    [{}, {"steps": 0}, {"steps": -3}, {"minutes": 0.0}, {"minutes": float("nan")}, {"seed": -1, "steps": 1}],
+)
+def test_numbers_that_make_no_run(tiny, tiny_recipe, tmp_path, numbers):
+    named = next((f"{name}={value}" for name, value in numbers.items()), "--steps or --minutes")
+    with pytest.raises(InputError, match=named):
+        fit(tiny_recipe("vae"), tiny, tmp_path / "run", **numbers)
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.xfail(strict=True, reason="the run folder is made before the loop looks at its settings")
+@pytest.mark.parametrize(
+    ("name", "settings", "named"),
+    [
+        ("ddpm", {"condition": "colour", "contrast": 0.2}, "'colour'"),
+        ("vae", {"route": "disk"}, "route=disk"),
+        ("vae", {"steps_per_dispatch": 0}, "steps_per_dispatch=0"),
+    ],
+)
+def test_what_is_refused_leaves_no_run_behind(tiny, tiny_recipe, tmp_path, name, settings, named):
+    with pytest.raises(InputError, match=named):
+        fit(tiny_recipe(name, **settings), tiny, tmp_path / "run", steps=1)
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_loss_that_is_no_number_stops_the_run_and_is_not_saved(tiny, tiny_recipe, tmp_path):
+    made = tiny_recipe("vae", lr=1e30, checkpoint_every=1, log_every=3)
+    with pytest.raises(InputError, match=r"step 2: (loss|grad)/\w+ is (nan|-?inf)"):
+        fit(made, tiny, tmp_path / "run", steps=9)
+    run = open_run(tmp_path / "run")
+    assert run.step == 1 and all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(run.params))
+    assert [line["step"] for line in run.metrics] == [1]
+
+
+def truncate(path):
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+
+
+def largest(folder):
+    return max((p for p in folder.rglob("*") if p.is_file()), key=lambda p: p.stat().st_size)
+
+
+DAMAGE = {
+    "half of the largest file": lambda step: truncate(largest(step)),
+    "every file empty": lambda step: [p.write_bytes(b"") for p in step.rglob("*") if p.is_file()],
+    "no state": lambda step: shutil.rmtree(step / "state"),
+    "no meta": lambda step: shutil.rmtree(step / "meta"),
+    "meta cut": lambda step: [truncate(p) for p in (step / "meta").rglob("*") if p.is_file()],
+    "state's notes cut": lambda step: truncate(step / "state" / "_METADATA"),
+    "nothing in it": lambda step: [shutil.rmtree(p) if p.is_dir() else p.unlink() for p in step.iterdir()],
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGE.values(), ids=DAMAGE)
+def test_a_damaged_checkpoint_is_named(copy, tiny, tiny_recipe, damage):
+    damage(copy / "checkpoints" / "2")
+    with pytest.raises(InputError, match="copy/checkpoints/2.*remove that folder"):
+        _ = open_run(copy).params
+    with pytest.raises(InputError, match="copy/checkpoints/2"):
+        fit(tiny_recipe("vae"), tiny, copy, steps=4, resume=True)
+
+
+def test_without_a_checkpoint(copy):
+    shutil.rmtree(copy / "checkpoints")
+    with pytest.raises(InputError, match="no finished checkpoint"):
+        _ = open_run(copy).step
+
+
+@pytest.mark.parametrize("text", [None, "{", "[]", "{}"])
+def test_what_is_no_run(tmp_path, text):
+    if text is not None:
+        (tmp_path / "config.json").write_text(text)
+    with pytest.raises(InputError, match="not a run folder"):
+        open_run(tmp_path)

@@ -1,0 +1,110 @@
+"""The loop: however a run is cut into devices, dispatches and data routes, it is the same run."""
+
+import json
+from pathlib import Path
+
+import jax
+import numpy as np
+import pytest
+
+from prodgen_jax.errors import InputError
+from prodgen_jax.methods import METHODS, Spec
+from prodgen_jax.training.loop import LoopSettings, check_settings, loop
+from prodgen_jax.training.parallel import period, pick_devices, share
+
+SCRIPT = Path(__file__).with_name("on_devices.py")
+
+
+@pytest.fixture(scope="module")
+def play(tiny, tiny_recipe):
+    """play(method, stop, **settings) -> the ticks' (step, state on the host, metrics)."""
+
+    def end(name, stop=4, state=None, **settings):
+        made = tiny_recipe(name, **settings)
+        method = made.build(Spec.of(tiny))
+        ticks = loop(method, tiny.split("train"), made.loop, made.augment, seed=0, state=state, stop=stop)
+        return [(tick.step, jax.device_get(tick.host_state()._replace(key=0)), tick.metrics) for tick in ticks]
+
+    return end
+
+
+def norm(tree):
+    return np.sqrt(sum(np.sum(np.float64(leaf) ** 2) for leaf in jax.tree.leaves(tree)))
+
+
+def apart(one, two):
+    """How far two states are from each other, as a share of their norm."""
+    one, two = ((state.params, state.ema, state.opt) for state in (one, two))
+    return norm(jax.tree.map(lambda a, b: np.float64(a) - np.float64(b), one, two)) / norm(one)
+
+
+def test_one_device_equals_two_and_eight(tiny, tiny_recipe, finish):
+    recipes = {name: tiny_recipe(name, width=16).settings() for name in METHODS}
+    flags = {"XLA_FLAGS": "--xla_force_host_platform_device_count=8"}
+    found = json.loads(finish(SCRIPT, tiny.path, json.dumps(recipes), **flags))
+    assert found.pop("devices") == 8 and set(found) == set(METHODS)
+    for ends in found.values():
+        for count in ("2", "8"):
+            distance, metrics = ends[count]
+            assert distance < 1e-4
+            assert metrics == pytest.approx(ends["1"][1], rel=1e-3, abs=1e-4)
+
+
+@pytest.fixture(scope="module")
+def one_by_one(play):
+    return play("dcgan", stop=7)
+
+
+@pytest.mark.parametrize("stop", [6, 7])
+def test_several_steps_per_dispatch_are_the_same_steps(play, one_by_one, stop):
+    """R1 is due every second step; the last dispatch is shorter: one period, or one and a half."""
+    several = play("dcgan", stop=stop, steps_per_dispatch=4)
+    assert [step for step, *_ in several] == [4, stop]
+    for step, state, metrics in several:
+        _, wanted, last = one_by_one[step - 1]
+        assert int(state.step) == step and apart(wanted, state) < 1e-4
+        assert {k: float(metrics[k]) for k in last} == pytest.approx({k: float(v) for k, v in last.items()}, rel=1e-3)
+    assert {"loss/r1"} == set(several[0][2]) - set(one_by_one[3][2])
+
+
+def test_stream_equals_resident(play):
+    resident, stream = (play("vae", route=route)[-1] for route in ("resident", "stream"))
+    assert resident[0] == stream[0] == 4 and apart(resident[1], stream[1]) < 1e-5
+    small = play("vae", stop=1, resident_mb=0)[-1]
+    assert int(small[1].step) == 1
+
+
+def test_another_seed_is_another_run(tiny, tiny_recipe):
+    made = tiny_recipe("vae")
+    method = made.build(Spec.of(tiny))
+    ends = [next(loop(method, tiny.split("train"), made.loop, made.augment, seed=seed)) for seed in (0, 0, 1)]
+    first, again, other = (jax.device_get(tick.host_state()._replace(key=0)) for tick in ends)
+    assert apart(first, again) == 0 and apart(first, other) > 0.1
+
+
+def test_steps_take_the_rhythm_of_the_turns(tiny, tiny_recipe):
+    method = tiny_recipe("dcgan", r1_every=4).build(Spec.of(tiny))
+    assert period(method) == 4
+    check_settings(method, LoopSettings(batch=16, steps_per_dispatch=8), 8)
+    for settings, devices, named in (
+        (LoopSettings(batch=12), 8, "batch=12 .* 8 devices"),
+        (LoopSettings(batch=0), 1, "batch=0"),
+        (LoopSettings(steps_per_dispatch=6), 1, "steps_per_dispatch=6 .* 4"),
+        (LoopSettings(steps_per_dispatch=0), 1, "steps_per_dispatch=0"),
+    ):
+        with pytest.raises(InputError, match=named):
+            check_settings(method, settings, devices)
+
+
+def test_devices_that_are_not_there():
+    assert pick_devices(None) == tuple(jax.local_devices())
+    for count in (0, -1, 99):
+        with pytest.raises(InputError, match=f"devices={count}: this machine has {jax.local_device_count()}"):
+            pick_devices(count)
+
+
+def test_shares_put_a_batch_s_parts_side_by_side():
+    batches = np.arange(24).reshape(2, 12)
+    shares = share(batches, 4)
+    assert shares.shape == (4, 2, 3)
+    np.testing.assert_array_equal(shares[1], [[3, 4, 5], [15, 16, 17]])
