@@ -13,7 +13,7 @@ import jax
 import numpy as np
 from PIL import Image
 
-from prodgen_jax import open_prepared, open_run
+from prodgen_jax import open_run
 from prodgen_jax.data.images import save_png, sheet
 from prodgen_jax.evaluation.figures import canvas, heading, picture, results_table, save_figure
 from prodgen_jax.sampling.sample import load_samples
@@ -50,7 +50,7 @@ def budget(work: Path, name: str) -> str:
     return f"{count:,} | {run.step:,} | {pictures / run.seconds:.0f} | {run.seconds:.0f}"
 
 
-def page(work: Path, records: dict[str, dict]) -> str:
+def page(work: Path, records: dict[str, dict], note: str) -> str:
     first = next(iter(records.values()))
     network = first["network"]
     budgets = [f"| {NAMES[name]} | {budget(work, name)} |" for name in records]
@@ -73,6 +73,7 @@ def page(work: Path, records: dict[str, dict]) -> str:
             "FCD is the Frechet distance over the catalogue's own feature network, "
             f"`{network['weights_sha256'][:12]}`, {network['steps']:,} steps; its test accuracy: {accuracy}.",
             "One seed each: differences of a few FCD mean nothing yet.",
+            *(["", f"**Note.** {note}"] if note else []),
             "",
             "## Budget",
             "",
@@ -95,6 +96,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("work", type=Path)
     parser.add_argument("--out", type=Path, required=True, help="folder of spine.md")
+    parser.add_argument(
+        "--note", default="", help="what a reader must know of this run, if it was not as the script says"
+    )
     parser.add_argument("--readme", type=Path, help="a page whose table between the marks is written anew")
     args = parser.parse_args()
     records = {}
@@ -102,14 +106,14 @@ def main() -> None:
         file = args.work / "records" / f"{name}.json"
         if file.exists():
             records[name] = {**json.loads(file.read_text(encoding="utf-8")), "name": title}
-    rows = {"real photos": open_prepared(args.work / "set").split("test").images}
-    rows |= {NAMES[name]: load_samples(args.work / "samples" / f"{name}.npz") for name in records}
+    # samples alone: a catalogue's own photos are not ours to publish
+    rows = {NAMES[name]: load_samples(args.work / "samples" / f"{name}.npz") for name in records}
     overview(rows, args.out / "spine" / "overview.png")
     for name in records:
         enlarged_sheet(rows[NAMES[name]], args.out / "spine" / f"{name}.png")
         record = args.out / "spine" / f"{name}.json"
         record.write_text(json.dumps(records[name], indent=2) + "\n", encoding="utf-8")
-    (args.out / "spine.md").write_text(page(args.work, records), encoding="utf-8")
+    (args.out / "spine.md").write_text(page(args.work, records, args.note), encoding="utf-8")
     if args.readme:
         args.readme.write_text(between(args.readme.read_text(encoding="utf-8"), records), encoding="utf-8")
 
