@@ -4,7 +4,6 @@ A state is stored as flat `{path: array}`: parameters, optimizer, averages, extr
 step, which is also the position in the data. Writing happens in the background; what a kill cuts short is ignored.
 """
 
-import json
 from pathlib import Path
 
 import jax
@@ -66,8 +65,8 @@ class Checkpoints:
         try:
             found = self.manager.restore(step, args=ocp.args.Composite(**items))
             return unflatten(found["state"], like), found["meta"]
-        except (ValueError, KeyError, OSError, TypeError, json.JSONDecodeError) as error:
+        except Exception as error:  # a damaged file comes as almost anything, a bare Exception from Orbax among them
             raise InputError(
                 f"{self.folder / str(step)}: this checkpoint cannot be read (damaged, or of other settings); "
-                f"remove that folder to go on from the one before. {str(error).splitlines()[0][:200]}"
+                f"remove that folder to go on from the one before. {(str(error).splitlines() or [type(error).__name__])[0][:200]}"
             ) from error
