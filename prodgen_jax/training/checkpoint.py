@@ -66,7 +66,8 @@ class Checkpoints:
             found = self.manager.restore(step, args=ocp.args.Composite(**items))
             return unflatten(found["state"], like), found["meta"]
         except Exception as error:  # a damaged file comes as almost anything, a bare Exception from Orbax among them
+            why = (str(error).splitlines() or [type(error).__name__])[0][:200]
             raise InputError(
                 f"{self.folder / str(step)}: this checkpoint cannot be read (damaged, or of other settings); "
-                f"remove that folder to go on from the one before. {(str(error).splitlines() or [type(error).__name__])[0][:200]}"
+                f"remove that folder to go on from the one before. {why}"
             ) from error
