@@ -91,14 +91,21 @@ def stream(split: Split, batch: int, seed: int, threads: int = 4) -> Feed:
 
 def open_feed(split: Split, batch: int, seed: int, route: str, memory: int) -> Feed:
     """route: resident, stream, or auto: resident where the pictures take at most `memory` bytes."""
-    if len(split) == 0:
-        raise InputError("the training split has no pictures; prepare the set with more rows")
+    check_route(split, route)
     if route == "auto":
         route = "resident" if split.images.nbytes <= memory else "stream"
-    routes = {"resident": resident, "stream": stream}
-    if route not in routes:
-        raise InputError(f"route={route} is not known; choose resident, stream or auto")
-    return routes[route](split, batch, seed)
+    return ROUTES[route](split, batch, seed)
+
+
+ROUTES = {"resident": resident, "stream": stream}
+
+
+def check_route(split: Split, route: str) -> None:
+    """InputError where there is nothing to load, or no such way to load it."""
+    if len(split) == 0:
+        raise InputError("the training split has no pictures; prepare the set with more rows")
+    if route not in (*ROUTES, "auto"):
+        raise InputError(f"route={route} is not known; choose {', '.join(ROUTES)} or auto")
 
 
 def make_batch(settings: AugmentSettings) -> Callable:

@@ -148,11 +148,27 @@ def choose(table: dict, name: str, setting: str):
     return table[name]
 
 
+def check(settings: DDPMSettings, spec: Spec) -> None:
+    """InputError where times, steps, levels and the picture's size do not fit together."""
+    s, levels = settings, len(settings.multipliers)
+    fold = s.patch * 2 ** (levels - 1)
+    if spec.size % fold:
+        raise InputError(
+            f"ddpm: pictures of {spec.size} px cannot be halved to {levels} levels; patch * 2^(levels - 1) "
+            f"is {fold} and must divide the size"
+        )
+    if not 1 <= s.sample_steps <= s.timesteps:
+        raise InputError(f"sample_steps={s.sample_steps}: must be 1 to timesteps={s.timesteps}")
+    if not set(s.attend) <= set(range(levels)):
+        raise InputError(f"attend={s.attend}: there are levels 0 to {levels - 1}")
+
+
 def ddpm(settings: DDPMSettings, spec: Spec) -> Method:
     """A DDPM over pixels, conditional on `settings.condition` where that names attributes."""
     s, schedule = settings, cosine(settings.timesteps)
     target, move = choose(TARGETS, s.target, "target"), choose(SAMPLERS, s.sampler, "sampler")
     shape = (spec.size, spec.size, spec.channels)
+    check(settings, spec)
     attributes = {name: choose(dict(spec.attributes), name, "condition") for name in s.condition}
 
     def build(key):

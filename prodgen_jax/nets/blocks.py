@@ -68,6 +68,8 @@ class GroupNorm(nnx.Module):
 
     def __init__(self, channels: int, groups: int = 8, *, rngs: nnx.Rngs):
         del rngs  # taken so that every block is made the same way
+        if channels % groups:
+            raise ValueError(f"GroupNorm: {channels} channels cannot be shared evenly by {groups} groups")
         self.scale, self.bias = nnx.Param(jnp.ones(channels)), nnx.Param(jnp.zeros(channels))
         self.groups = groups
 

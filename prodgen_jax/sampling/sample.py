@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
+from zipfile import BadZipFile
 
 import jax
 import jax.numpy as jnp
@@ -81,7 +82,7 @@ def load_samples(path: str | Path) -> UInt8[np.ndarray, "n h w c"]:
     try:
         with np.load(path, allow_pickle=False) as file:
             images = file["images"]
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, ValueError, KeyError, TypeError, EOFError, BadZipFile) as error:
         raise InputError(f"{path}: not an .npz with an array 'images'; make one with 'prodgen sample'") from error
     if images.dtype != np.uint8 or images.ndim != 4:
         raise InputError(f"{path}: 'images' is {images.dtype} {images.shape}; expected uint8 [n h w 3]")

@@ -18,7 +18,7 @@ from prodgen_jax.methods import Spec
 from prodgen_jax.methods.core import Method, State, init_state
 from prodgen_jax.progress import Progress
 from prodgen_jax.training.checkpoint import Checkpoints
-from prodgen_jax.training.loop import Tick, loop
+from prodgen_jax.training.loop import Tick, check, loop
 from prodgen_jax.training.recipe import FitSettings, Recipe
 from prodgen_jax.training.run import Run, config_of, open_run
 from prodgen_jax.training.track import Metrics
@@ -174,6 +174,7 @@ def fit(
     check_numbers(steps, minutes, seed)
     out, limit = Path(out), math.inf if minutes is None else 60 * minutes
     split, method = prepared.split("train"), made.build(Spec.of(prepared))
+    check(method, split, made.loop, made.augment, devices)
     use_compilation_cache()
     enter(out, config_of(made, prepared, seed), resume)
     with Checkpoints(out / "checkpoints", made.fit.keep) as saves, Stop() as stop:

@@ -9,7 +9,7 @@ import jax
 import numpy as np
 
 from prodgen_jax.data.augment import AugmentSettings, check_labels_survive
-from prodgen_jax.data.loader import Feed, make_batch, open_feed
+from prodgen_jax.data.loader import Feed, check_route, make_batch, open_feed
 from prodgen_jax.data.prepared import Split
 from prodgen_jax.errors import InputError
 from prodgen_jax.methods.core import Method, State, init_state
@@ -38,7 +38,18 @@ class Tick(NamedTuple):
         return first(self.state)
 
 
-def check_settings(method: Method, settings: LoopSettings, devices: int) -> None:
+def check(
+    method: Method, split: Split, settings: LoopSettings, augment: AugmentSettings, devices: int | None
+) -> tuple[jax.Device, ...]:
+    """The devices to play on. InputError where method, data, settings and devices do not fit together."""
+    chosen = pick_devices(devices)
+    check_route(split, settings.route)
+    check_labels_survive(augment, method.conditions)
+    check_rhythm(method, settings, len(chosen))
+    return chosen
+
+
+def check_rhythm(method: Method, settings: LoopSettings, devices: int) -> None:
     """InputError where batch, devices, steps per dispatch and the turns' rhythm do not fit together."""
     k, p = settings.steps_per_dispatch, period(method)
     if settings.batch < 1 or settings.batch % devices:
@@ -81,9 +92,7 @@ def loop(
     state: where to go on from; fresh from `seed` if None. A yielded state is consumed by the next dispatch: copy
     what must last. InputError where settings do not fit the method, the labels or the devices.
     """
-    chosen = pick_devices(devices)
-    check_settings(method, settings, len(chosen))
-    check_labels_survive(augment, method.conditions)
+    chosen = check(method, split, settings, augment, devices)
     feed = open_feed(split, settings.batch, seed, settings.route, settings.resident_mb * 2**20)
     state = init_state(method, jax.random.key(seed)) if state is None else state
     start, state = int(state.step), replicate(state, chosen)

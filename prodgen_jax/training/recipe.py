@@ -78,12 +78,13 @@ def recipe(name: str, preset: str = "cpu", **settings) -> Recipe:
 
 def read(setting: dataclasses.Field, value):
     """A value in the setting's own type. InputError says what was expected."""
-    kind = setting.type.__origin__ if isinstance(setting.type, types.GenericAlias) else setting.type
+    row = isinstance(setting.type, types.GenericAlias)  # tuple[int, ...] or tuple[str, ...]
+    kind = setting.type.__args__[0] if row else setting.type
     try:
-        return READERS[kind](value)
-    except (ValueError, TypeError, KeyError) as error:
+        return tuple(READERS[kind](part) for part in _parts(value)) if row else READERS[kind](value)
+    except (ValueError, TypeError, KeyError, OverflowError) as error:
         raise InputError(
-            f"setting {setting.name}={value!r}: expected {kind.__name__}, as in {setting.default!r}"
+            f"setting {setting.name}={value!r}: expected {kind.__name__}{', ...' * row}, as in {setting.default!r}"
         ) from error
 
 
@@ -91,9 +92,8 @@ def _flag(value) -> bool:
     return {"true": True, "false": False, "1": True, "0": False}[str(value).lower()]
 
 
-def _row(value) -> tuple:
-    parts = [p.strip() for p in value.split(",") if p.strip()] if isinstance(value, str) else list(value)
-    return tuple(int(p) if str(p).isdigit() else p for p in parts)
+def _parts(value) -> list:
+    return [p.strip() for p in value.split(",") if p.strip()] if isinstance(value, str) else list(value)
 
 
 def _whole(value) -> int:
@@ -102,4 +102,4 @@ def _whole(value) -> int:
     return int(float(value))
 
 
-READERS = {bool: _flag, int: _whole, float: float, str: str, tuple: _row}
+READERS = {bool: _flag, int: _whole, float: float, str: str}

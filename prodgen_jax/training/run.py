@@ -16,6 +16,8 @@ from prodgen_jax.training.checkpoint import Checkpoints
 from prodgen_jax.training.recipe import Recipe, recipe
 from prodgen_jax.training.track import read_metrics
 
+CONFIG = ("method", "settings", "size", "attributes", "fingerprint", "seed", "versions")
+
 
 def config_of(made: Recipe, prepared: PreparedSet, seed: int) -> dict:
     """What config.json says: enough to build the method again and to know the data it saw."""
@@ -79,8 +81,9 @@ def open_run(path: str | Path) -> Run:
     """The run in a folder. InputError if it is none."""
     path = Path(path)
     try:
-        return Run(path, json.loads((path / "config.json").read_text(encoding="utf-8")))
-    except (OSError, ValueError) as error:
+        config = json.loads((path / "config.json").read_text(encoding="utf-8"))
+        return Run(path, {name: config[name] for name in CONFIG})
+    except (OSError, ValueError, KeyError, TypeError) as error:
         raise InputError(
             f"{path}: not a run folder (no readable config.json); make one with 'prodgen train'"
         ) from error

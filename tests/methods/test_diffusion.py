@@ -247,14 +247,17 @@ def test_unknown_names_are_refused_with_the_known_ones(make, setting, value, kno
         make(**{setting: value})
 
 
-@pytest.mark.xfail(strict=True, reason="more steps than times visit t = 0 twice and divide by its noise")
 def test_more_steps_than_times_are_refused(make):
     with pytest.raises(InputError, match="sample_steps=41"):
         make(sample_steps=41)
 
 
-@pytest.mark.xfail(strict=True, raises=TypeError, reason="found at the first step, as an error of shapes")
 def test_sizes_that_do_not_halve_are_refused(tiny_recipe):
     with pytest.raises(InputError, match="10"):
         method = tiny_recipe("ddpm", multipliers=(1, 2)).build(Spec(10))
         jax.eval_shape(lambda key: method.sample(method.init(key)[0], key[None], {}), jax.random.key(0))
+
+
+def test_levels_that_are_not_there_are_refused(make):
+    with pytest.raises(InputError, match=r"attend=\(3,\): there are levels 0 to"):
+        make(attend=(3,))

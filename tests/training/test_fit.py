@@ -168,7 +168,6 @@ def test_numbers_that_make_no_run(tiny, tiny_recipe, tmp_path, numbers):
     assert not (tmp_path / "run").exists()
 
 
-@pytest.mark.xfail(strict=True, reason="the run folder is made before the loop looks at its settings")
 @pytest.mark.parametrize(
     ("name", "settings", "named"),
     [

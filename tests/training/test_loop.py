@@ -9,7 +9,7 @@ import pytest
 
 from prodgen_jax.errors import InputError
 from prodgen_jax.methods import METHODS, Spec
-from prodgen_jax.training.loop import LoopSettings, check_settings, loop
+from prodgen_jax.training.loop import LoopSettings, check_rhythm, loop
 from prodgen_jax.training.parallel import period, pick_devices, share
 
 SCRIPT = Path(__file__).with_name("on_devices.py")
@@ -85,7 +85,7 @@ def test_another_seed_is_another_run(tiny, tiny_recipe):
 def test_steps_take_the_rhythm_of_the_turns(tiny, tiny_recipe):
     method = tiny_recipe("dcgan", r1_every=4).build(Spec.of(tiny))
     assert period(method) == 4
-    check_settings(method, LoopSettings(batch=16, steps_per_dispatch=8), 8)
+    check_rhythm(method, LoopSettings(batch=16, steps_per_dispatch=8), 8)
     for settings, devices, named in (
         (LoopSettings(batch=12), 8, "batch=12 .* 8 devices"),
         (LoopSettings(batch=0), 1, "batch=0"),
@@ -93,7 +93,7 @@ def test_steps_take_the_rhythm_of_the_turns(tiny, tiny_recipe):
         (LoopSettings(steps_per_dispatch=0), 1, "steps_per_dispatch=0"),
     ):
         with pytest.raises(InputError, match=named):
-            check_settings(method, settings, devices)
+            check_rhythm(method, settings, devices)
 
 
 def test_devices_that_are_not_there():
