@@ -1,8 +1,11 @@
 """The variational autoencoder (Kingma & Welling 2013), with a likelihood on 8-bit pixels.
 
 ELBO(x) = E_q(z|x)[log p(x|z)] - KL(q(z|x) || p(z)), in nats per picture; bits/dim is -ELBO / (ln 2 * h * w * c).
+The prior p(z) is learned too, as a flow: a fixed N(0, 1) keeps places that no photo is ever encoded to, and draws
+from there show nothing ("holes"; Chen 2016, Variational Lossy Autoencoder, learns the prior for the same reason).
 """
 
+import math
 from dataclasses import dataclass
 
 import jax
@@ -15,8 +18,10 @@ from jaxtyping import Float
 from prodgen_jax.methods.core import Method, Turn, power_ema
 from prodgen_jax.methods.gan import normal
 from prodgen_jax.methods.spec import Spec
+from prodgen_jax.nets.flow import Flow
 from prodgen_jax.nets.vae import Decoder, Encoder
 
+LOG_2PI = math.log(2 * math.pi)
 HALF_STEP = 1 / 255  # half the distance of two 8-bit levels on [-1, 1]
 
 
@@ -24,7 +29,8 @@ HALF_STEP = 1 / 255  # half the distance of two 8-bit levels on [-1, 1]
 class VAESettings:
     """What `--set` reaches of a VAE."""
 
-    latent: int = 128  # numbers in a latent vector
+    latent: int = 64  # numbers in a latent vector
+    flow: int = 8  # couplings of the prior's flow; 0: the prior is N(0, 1)
     width: int = 32  # channels of the widest map of both networks
     lr: float = 1e-3  # Adam's step size
     beta: float = 1.0  # weight of KL; 1 is the bound itself
@@ -61,33 +67,57 @@ class Networks:
     """Encoder and decoder as pure functions of {group: params}. ValueError if they cannot make such pictures."""
 
     def __init__(self, settings: VAESettings, spec: Spec):
+        self.latent, self.couplings = settings.latent, settings.flow
         self.shape = (spec.size, spec.channels, settings.latent, settings.width)
         shapes = nnx.eval_shape(lambda: self.build(jax.random.key(0)))
         self.graphs = {name: nnx.graphdef(net) for name, net in shapes.items()}
 
     def build(self, key):
         rngs = nnx.Rngs(params=key)
-        return {"encoder": Encoder(*self.shape, rngs=rngs), "decoder": Decoder(*self.shape, rngs=rngs)}
+        return {
+            "encoder": Encoder(*self.shape, rngs=rngs),
+            "decoder": Decoder(*self.shape, rngs=rngs),
+            "prior": Flow(self.latent, self.couplings, rngs=rngs),
+        }
 
     def init(self, key):
         return {"vae": {name: nnx.state(net, nnx.Param) for name, net in self.build(key).items()}}, {}
 
+    def part(self, params, name: str) -> nnx.Module:
+        return nnx.merge(self.graphs[name], params["vae"][name], copy=True)
+
     def encode(self, params, x: Float[Array, "b h w c"]) -> tuple[Float[Array, "b z"], Float[Array, "b z"]]:
         """Mean and log-variance of q(z | x)."""
-        return nnx.merge(self.graphs["encoder"], params["vae"]["encoder"], copy=True)(x)
+        return self.part(params, "encoder")(x)
 
     def decode(self, params, z: Float[Array, "b z"]) -> tuple[Float[Array, "b h w c"], Float[Array, "c"]]:
         """Mean and log-scale of p(x | z)."""
-        return nnx.merge(self.graphs["decoder"], params["vae"]["decoder"], copy=True)(z)
+        return self.part(params, "decoder")(z)
+
+    def from_noise(self, params, u: Float[Array, "b z"]) -> Float[Array, "b z"]:
+        """z ~ p(z) from u ~ N(0, 1)."""
+        return self.part(params, "prior").inverse(u)
+
+    def log_prior(self, params, z: Float[Array, "b z"]) -> Float[Array, "b"]:
+        """log p(z) in nats."""
+        u, log_det = self.part(params, "prior").forward(z)
+        return log_det - 0.5 * jnp.sum(u**2 + LOG_2PI, axis=-1)
 
 
 def elbo(
     nets: Networks, params, x: Float[Array, "b h w c"], noise: Float[Array, "b z"]
 ) -> tuple[Float[Array, "b"], Float[Array, "b"]]:
-    """(E log p(x|z) with one draw, KL) in nats per picture; the bound is their difference. Eq. 7 and 10."""
+    """(E log p(x|z), KL) in nats per picture, with one draw of z; the bound is their difference. Eq. 7 and 10.
+
+    Against N(0, 1) the KL is known; against a learned prior it is log q(z|x) - log p(z) at the same draw.
+    """
     mean, logvar = nets.encode(params, x)
     z = mean + jnp.exp(0.5 * logvar) * noise  # the reparameterization, eq. 4
-    return log_likelihood(x, *nets.decode(params, z)), kl(mean, logvar)
+    if nets.couplings:
+        cost = -0.5 * jnp.sum(logvar + noise**2 + LOG_2PI, axis=-1) - nets.log_prior(params, z)
+    else:
+        cost = kl(mean, logvar)
+    return log_likelihood(x, *nets.decode(params, z)), cost
 
 
 def vae(settings: VAESettings, spec: Spec) -> Method:
@@ -106,6 +136,6 @@ def vae(settings: VAESettings, spec: Spec) -> Method:
         init=nets.init,
         turns=(Turn("vae", turn),),
         optim={"vae": optax.chain(optax.clip_by_global_norm(s.clip), optax.adam(s.lr))},
-        sample=lambda params, keys, cond: nets.decode(params, normal(keys, (s.latent,)))[0],
+        sample=lambda params, keys, cond: nets.decode(params, nets.from_noise(params, normal(keys, (s.latent,))))[0],
         ema={"vae": power_ema()},
     )

@@ -72,11 +72,15 @@ def test_even_levels_cost_eight_bits():
     assert float(bits_per_dim(jnp.array([-dims * np.log(256)]), dims)[0]) == pytest.approx(8)
 
 
-@pytest.fixture(scope="module")
-def toy(tiny_recipe):
+@pytest.fixture(scope="module", params=[0, 3], ids=["N(0, 1)", "flow"])
+def toy(tiny_recipe, request):
     """(networks, params, one picture). Two latent numbers move the picture gently, so that sums over draws settle."""
-    nets = Networks(tiny_recipe("vae", latent=2).method, Spec(SIZE))
+    nets = Networks(tiny_recipe("vae", latent=2, flow=request.param).method, Spec(SIZE))
     params = jax.jit(nets.init)(jax.random.key(0))[0]
+    rng = np.random.default_rng(5)  # bends the prior
+    params["vae"]["prior"] = jax.tree.map(
+        lambda p: p + rng.normal(0, 0.05, p.shape).astype("f"), params["vae"]["prior"]
+    )
     decoder = params["vae"]["decoder"]
     decoder["ups"][0]["kernel"][...] = 0.2 * decoder["ups"][0]["kernel"][...]
     decoder["log_scale"][...] = jnp.zeros(3)
@@ -87,14 +91,15 @@ def toy(tiny_recipe):
 def test_the_bound_lies_below_the_likelihood(toy):
     """log p(x) summed over the prior equals log p(x) weighted from q(z|x); the bound lies below both."""
     nets, params, x = toy
-    draws = 4000
+    draws = 16_000
     rng = np.random.default_rng(1)
     noise, prior = rng.normal(size=(2, draws, 2)).astype("f")
+    prior = nets.from_noise(params, prior)
     many = np.repeat(x, draws, 0)
     mean, logvar = (np.float64(v[0]) for v in nets.encode(params, x))
     z = (mean + np.exp(logvar / 2) * noise).astype("f")
     on_posterior, on_prior = (np.float64(log_likelihood(many, *nets.decode(params, v))) for v in (z, prior))
-    weights = on_posterior + norm.logpdf(z).sum(1) - norm.logpdf(z, mean, np.exp(logvar / 2)).sum(1)
+    weights = on_posterior + np.float64(nets.log_prior(params, z)) - norm.logpdf(z, mean, np.exp(logvar / 2)).sum(1)
     importance, summed = (logsumexp(v) - np.log(draws) for v in (weights, on_prior))
     fit, cost = elbo(nets, params, many, noise)
     bound = float(jnp.mean(fit - cost))
@@ -117,8 +122,8 @@ def test_loss_weighs_kl_by_the_warm_up(tiny_recipe):
 
 
 def test_samples_are_the_decoder_s_mean(toy, tiny_recipe):
-    _, params, _ = toy
-    method = tiny_recipe("vae", latent=2).build(Spec(SIZE))
+    nets, params, _ = toy
+    method = tiny_recipe("vae", latent=2, flow=nets.couplings).build(Spec(SIZE))
     keys, draw = jax.random.split(jax.random.key(3), 6), jax.jit(method.sample)
     images = draw(params, keys, {})
     assert images.shape == (6, SIZE, SIZE, 3) and float(abs(images).max()) <= 1
