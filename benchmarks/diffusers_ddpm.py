@@ -29,12 +29,14 @@ import numpy as np
 import torch
 from diffusers import DDIMScheduler, DDPMScheduler, UNet2DModel
 from diffusers.training_utils import EMAModel
+from safetensors.torch import save_file
 
 
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True, help="a prepared set: reads DIR/train/images.npy")
     parser.add_argument("--minutes", type=float, default=20.0, help="wall clock of training alone")
+    parser.add_argument("--steps", type=int, help="train for so many steps instead, to repeat a run on a busy machine")
     parser.add_argument("--samples", type=int, default=2048)
     parser.add_argument("--out", type=Path, required=True, help="FILE.npz; FILE.json is written beside it")
     parser.add_argument("--batch", type=int, default=64)
@@ -76,15 +78,15 @@ def batches(images: torch.Tensor, size: int, generator: torch.Generator):
             yield torch.where(flip[:, None, None, None], batch.flip(-1), batch)
 
 
-def report(step: int, seen: int, elapsed: float, budget: float, loss: float) -> None:
+def report(step: int, seen: int, elapsed: float, done: float, loss: float) -> None:
     clock = time.strftime("%H:%M:%S")
     print(f"{clock}  step {step:6d}  loss {loss:.4f}  {seen / elapsed:7.1f} img/s  "
-          f"{elapsed / 60:.1f} of {budget / 60:.1f} min", flush=True)  # fmt: skip
+          f"{100 * done:.0f} % in {elapsed / 60:.1f} min", flush=True)  # fmt: skip
 
 
 def train(model, args: argparse.Namespace, images: torch.Tensor) -> tuple[EMAModel, dict]:
     """The plain loop, until `args.minutes` have passed. The cosine runs over the time budget, since the
-    number of steps is not known beforehand.
+    number of steps is not known beforehand; with `args.steps` it runs over those.
     """
     noiser = DDPMScheduler(num_train_timesteps=1000, beta_schedule="linear")
     optimizer = torch.optim.AdamW(model.parameters(), lr=args.lr)
@@ -93,11 +95,10 @@ def train(model, args: argparse.Namespace, images: torch.Tensor) -> tuple[EMAMod
     generator = torch.Generator().manual_seed(args.seed)
     stream, step, seen, losses = batches(images, args.batch, generator), 0, 0, []
     budget, start, shown = args.minutes * 60.0, time.perf_counter(), 0.0
-    while (elapsed := time.perf_counter() - start) < budget:
+    while (done := step / args.steps if args.steps else (time.perf_counter() - start) / budget) < 1:
+        elapsed = time.perf_counter() - start
         for group in optimizer.param_groups:
-            group["lr"] = (
-                args.lr * min(1.0, (step + 1) / args.warmup) * 0.5 * (1.0 + math.cos(math.pi * elapsed / budget))
-            )
+            group["lr"] = args.lr * min(1.0, (step + 1) / args.warmup) * 0.5 * (1.0 + math.cos(math.pi * done))
         clean = next(stream).to(args.device)
         if args.channels_last:
             clean = clean.contiguous(memory_format=torch.channels_last)
@@ -114,15 +115,15 @@ def train(model, args: argparse.Namespace, images: torch.Tensor) -> tuple[EMAMod
         losses = [*losses[-99:], loss.item()]
         if elapsed - shown > 10.0 or step == 1:
             shown = elapsed
-            report(step, seen, time.perf_counter() - start, budget, float(np.mean(losses)))
+            report(step, seen, time.perf_counter() - start, done, float(np.mean(losses)))
     seconds = time.perf_counter() - start
-    report(step, seen, seconds, budget, float(np.mean(losses)))
+    report(step, seen, seconds, 1.0, float(np.mean(losses)))
     return ema, {"steps": step, "images_seen": seen, "train_s": round(seconds, 1),
                  "train_images_per_s": round(seen / seconds, 1), "loss_last_100": float(np.mean(losses))}  # fmt: skip
 
 
 @torch.no_grad()
-def sample(model: UNet2DModel, n: int, size: int, device: str, seed: int, batch: int = 128) -> np.ndarray:
+def sample(model: UNet2DModel, n: int, size: int, device: str, seed: int, batch: int = 50) -> np.ndarray:
     """DDIM with 50 steps, eta 0: uint8 [n, size, size, 3]."""
     scheduler = DDIMScheduler(num_train_timesteps=1000, beta_schedule="linear")
     scheduler.set_timesteps(50)
@@ -131,6 +132,7 @@ def sample(model: UNet2DModel, n: int, size: int, device: str, seed: int, batch:
         x = torch.randn((min(batch, n - first), 3, size, size), generator=generator).to(device)
         for when in scheduler.timesteps:
             x = scheduler.step(model(x, when, return_dict=False)[0], when, x, eta=0.0).prev_sample
+        print(f"{time.strftime('%H:%M:%S')}  sampled {first + len(x)} of {n}", flush=True)
         sheets.append(((x.clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8).permute(0, 2, 3, 1).cpu().numpy())
     return np.concatenate(sheets)
 
@@ -148,6 +150,8 @@ def main() -> None:
     print(f"{parameters:,} parameters, {len(images):,} images", flush=True)
     ema, record = train(model.train(), args, images)
     ema.copy_to(model.parameters())
+    args.out.parent.mkdir(parents=True, exist_ok=True)
+    save_file(model.state_dict(), args.out.with_suffix(".safetensors"))
     start = time.perf_counter()
     drawn = sample(model.eval(), args.samples, pixels.shape[1], args.device, args.seed)
     seconds = time.perf_counter() - start
@@ -155,7 +159,6 @@ def main() -> None:
                "sample_s": round(seconds, 1), "sample_images_per_s": round(len(drawn) / seconds, 2),
                "torch": torch.__version__, "diffusers": diffusers.__version__, "python": platform.python_version(),
                "settings": {k: v for k, v in vars(args).items() if k not in ("data", "out")}}  # fmt: skip
-    args.out.parent.mkdir(parents=True, exist_ok=True)
     np.savez(args.out, images=drawn)
     args.out.with_suffix(".json").write_text(json.dumps(record, indent=2) + "\n")
     print(json.dumps(record), flush=True)

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator
 from html import escape
 
 REFRESH_S = 0.25  # seconds between two redraws
+LOG_S = 60.0  # seconds between two lines where the output is a file
 
 
 def clock(seconds: float) -> str:
@@ -49,7 +50,8 @@ class Progress:
         """n more units are done; `shown` are values to show beside the bar."""
         self.done += n
         self.shown.update(shown)
-        if time.monotonic() - self.drawn >= REFRESH_S:
+        live = _in_notebook() or sys.stderr.isatty()
+        if time.monotonic() - self.drawn >= (REFRESH_S if live else LOG_S):
             self._draw()
 
     def _part(self) -> float:
@@ -79,8 +81,9 @@ class Progress:
             text = f"\r\x1b[2K{self.what} [{'#' * full}{'.' * (24 - full)}] {self.line()}"
             sys.stderr.write(text + ("\n" if last else ""))
             sys.stderr.flush()
-        elif last:  # a log file gets one line, not hundreds
+        elif last or self.done > self.first:  # a log file gets a line a minute, not hundreds
             sys.stderr.write(f"{self.what}: {self.line()}\n")
+            sys.stderr.flush()
 
     def _draw_html(self) -> None:
         from IPython.display import HTML, display
