@@ -18,6 +18,7 @@ SETTINGS = {
     "myst_heading_anchors": 3,
     "nb_execution_mode": "off",
     "nb_merge_streams": True,
+    "nb_render_markdown_format": "myst",  # plain CommonMark, the default, has no tables
     "nb_ipywidgets_js": {},  # the default is two scripts from the network
     "mathjax_path": MATHJAX,
     "mathjax3_config": {"options": {"enableMenu": False}, "svg": {"fontCache": "local"}},

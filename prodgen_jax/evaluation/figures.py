@@ -13,6 +13,7 @@ import numpy as np
 from jaxtyping import Array, UInt8
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator
 
 from prodgen_jax.data.images import sheet
 from prodgen_jax.data.prepared import PreparedSet
@@ -115,10 +116,13 @@ def metric_bars(records: Sequence[Mapping]) -> Figure:
         axis.plot([low, high], [y, y], color="#D0D0D0", linewidth=7, solid_capstyle="butt", zorder=1)
         axis.plot([low, value], [y, y], color=BLUE, linewidth=7, solid_capstyle="butt", zorder=2)
         axis.plot(value, y, "o", color=BLUE, markersize=8, markeredgecolor="white", zorder=3)
-        axis.annotate(f"{value:.3g}", (value, y), (0, 7), textcoords="offset points", ha="center", fontsize=7.5)
+        axis.annotate(plain(value), (value, y), (0, 7), textcoords="offset points", ha="center", fontsize=7.5)
         for end, marker in ((low, "$|$"), (high, "$|$")):
             axis.plot(end, y, marker=marker, color=INK, markersize=9, zorder=3)
     axis.set_xscale("log")
+    axis.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axis.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
+    axis.xaxis.set_minor_formatter("")
     axis.set_yticks(range(len(ordered)), [record["name"] or "samples" for record in ordered])
     axis.set_ylim(len(ordered) - 0.4, -0.7)
     axis.grid(False, axis="y")
@@ -169,11 +173,21 @@ def training_curves(metrics: Iterable[Mapping], prefix: str = "loss") -> Figure:
 
 # --- the table ----------------------------------------------------------------------------------------------------
 
+
+def plain(value: float) -> str:
+    """Three digits where there are as many, and never an exponent: 0.12, 7.36, 20.4, 1,070."""
+    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.1f}" if abs(value) >= 10 else f"{value:.2f}"
+
+
 COLUMNS = {
-    "FCD": ("fcd", ".3g"), "KID": ("kid", ".3g"), "± KID": ("kid_stderr", ".1g"), "precision": ("precision", ".2f"),
-    "recall": ("recall", ".2f"), "density": ("density", ".2f"), "coverage": ("coverage", ".2f"),
-    "Vendi": ("vendi", ".1f"),
-}  # fmt: skip
+    "FCD": lambda at: plain(at["fcd"]),
+    "KID ± s.e.": lambda at: f"{plain(at['kid'])} ± {plain(at['kid_stderr'])}",
+    "precision": lambda at: f"{at['precision']:.2f}",
+    "recall": lambda at: f"{at['recall']:.2f}",
+    "density": lambda at: f"{at['density']:.2f}",
+    "coverage": lambda at: f"{at['coverage']:.2f}",
+    "Vendi": lambda at: f"{at['vendi']:.1f}",
+}
 
 
 def results_table(records: Sequence[Mapping], form: str = "markdown") -> str:
@@ -188,7 +202,7 @@ def results_table(records: Sequence[Mapping], form: str = "markdown") -> str:
         lines.append((record["name"] or "samples", record["samples"], f"{checked['copies']} / {checked['of']}"))
     lines.append(("Gaussian per pixel (ceiling)", records[0]["ceiling"], ""))
     head = ["samples", *COLUMNS, "copies"]
-    body = [[name, *(format(at[key], spec) for key, spec in COLUMNS.values()), copied] for name, at, copied in lines]
+    body = [[name, *(column(at) for column in COLUMNS.values()), copied] for name, at, copied in lines]
     writers = {"markdown": markdown, "html": html_table}
     if form not in writers:
         raise InputError(f"form='{form}': expected {' or '.join(writers)}")
