@@ -11,7 +11,8 @@ from pathlib import Path
 
 from prodgen_jax.errors import InputError
 
-METHOD_NAMES = ("dcgan", "vae", "ddpm")  # said here so that --help needs no jax; a test holds it equal to METHODS
+# said here so that --help needs no jax; a test holds it equal to METHODS
+METHOD_NAMES = ("dcgan", "vae", "ddpm", "edm", "flow")
 
 
 def parse_pairs(parts: Sequence[str], option: str) -> dict[str, str]:

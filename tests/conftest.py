@@ -23,6 +23,8 @@ TINY = {
     "dcgan": {"latent": 4, "r1_every": 2},
     "vae": {"latent": 4},
     "ddpm": {"multipliers": (1,), "attend": (0,), "timesteps": 20, "sample_steps": 4, "warmup": 1},
+    "edm": {"multipliers": (1,), "attend": (0,), "sample_steps": 3, "warmup": 1},
+    "flow": {"multipliers": (1,), "attend": (0,), "sample_steps": 3, "warmup": 1},
 }
 
 os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0.2"  # read when jax is imported

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import NamedTuple
 
-from prodgen_jax.methods.diffusion import DDPMSettings, ddpm
+from prodgen_jax.methods.diffusion import DDPMSettings, EDMSettings, FlowSettings, ddpm, edm, flow
 from prodgen_jax.methods.gan import DCGANSettings, dcgan
 from prodgen_jax.methods.spec import Spec
 from prodgen_jax.methods.vae import VAESettings, vae
@@ -22,4 +22,6 @@ METHODS = {
     "dcgan": Family(DCGANSettings, dcgan),
     "vae": Family(VAESettings, vae),
     "ddpm": Family(DDPMSettings, ddpm),
+    "edm": Family(EDMSettings, edm),
+    "flow": Family(FlowSettings, flow),
 }

@@ -1,214 +1,140 @@
-"""Denoising diffusion (Ho 2020): x_t = a_t x_0 + s_t eps, with a_t^2 + s_t^2 = 1 and t = 1..T.
+"""The three Gaussian methods, each a few choices in one frame: path, times, target, weight, preconditioning.
 
-A network predicts eps or v = a eps - s x_0 (Salimans & Ho 2022); each tells the others exactly.
+`ddpm`: variance stays 1, many small steps (Ho 2020). `edm`: noise is added to the picture as it is, and the network's
+numbers are scaled instead (Karras 2022). `flow`: a straight line from noise to picture (Lipman 2022, Liu 2022).
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-import numpy as np
-import optax
-from flax import nnx
-from jax import Array
-from jaxtyping import Float, Int
 
 from prodgen_jax.errors import InputError
-from prodgen_jax.methods.core import Method, Turn, power_ema
-from prodgen_jax.methods.gan import normal
+from prodgen_jax.methods.core import Method
+from prodgen_jax.methods.denoiser import DenoiserSettings, Frame, check, choose, denoiser
+from prodgen_jax.methods.gaussian import (
+    SCHEDULES,
+    TARGETS,
+    curved,
+    even,
+    exploding,
+    karras_scales,
+    karras_weight,
+    min_snr,
+    straight,
+    strided,
+    table_path,
+    velocity_weight,
+)  # fmt: skip
+from prodgen_jax.methods.samplers import SAMPLERS
 from prodgen_jax.methods.spec import Spec
-from prodgen_jax.nets.unet import UNet
+
+
+def only(table: dict, *names: str) -> dict:
+    return {name: table[name] for name in names}
 
 
 @dataclass(frozen=True)
-class DDPMSettings:
-    """What `--set` reaches of a DDPM."""
+class DDPMSettings(DenoiserSettings):
+    """What `--set` reaches of a DDPM, besides what all denoisers have."""
 
-    width: int = 32  # channels of the U-Net's first level
-    multipliers: tuple[int, ...] = (1, 2, 3)  # channels of each level, in widths
-    blocks: int = 1  # residual blocks per level
-    attend: tuple[int, ...] = (1,)  # levels with self-attention, 0 the finest
-    patch: int = 2  # pixels on a side that one position of the finest level holds
+    schedule: str = "cosine"  # cosine or linear
     timesteps: int = 1000  # T
-    target: str = "v"  # what the network predicts: v or eps
-    min_snr: float = 5.0  # cap of the signal-to-noise ratio in the loss's weight; inf weights every v error alike
-    lr: float = 2e-3  # Adam's step size after warm-up
-    warmup: int = 100  # steps
-    clip: float = 1.0  # largest gradient norm
-    condition: tuple[str, ...] = ()  # attributes that condition the picture
-    drop: float = 0.1  # share of examples whose attributes are hidden while training
-    sampler: str = "ddim"  # ddim or ddpm
-    sample_steps: int = 50  # network evaluations per picture
+    target: str = "v"  # what the network predicts: eps, x0, v or velocity
+    min_snr: float = 5.0  # cap of the signal-to-noise ratio in the loss's weight; inf weights every eps error alike
+    sampler: str = "ddim"  # ancestral (or its other name ddpm), ddim, heun or dpmpp2m
+    sample_steps: int = 50  # steps per picture; one network evaluation each, heun two in all but the last
 
 
-class Schedule(NamedTuple):
-    """signal[t] = a_t and noise[t] = s_t for t = 0..T; at t = 0 nothing is noise."""
-
-    signal: Float[Array, "T+1"]
-    noise: Float[Array, "T+1"]
-
-
-def cosine(timesteps: int, offset: float = 0.008) -> Schedule:
-    """abar_t = cos^2((t/T + o)/(1 + o) pi/2) / abar_0, each beta at most 0.999. Nichol & Dhariwal 2021, eq. 17."""
-    angle = (np.arange(timesteps + 1) / timesteps + offset) / (1 + offset) * np.pi / 2
-    kept = np.maximum(np.cos(angle[1:]) ** 2 / np.cos(angle[:-1]) ** 2, 1e-3)
-    abar = np.concatenate([[1.0], np.cumprod(kept)])
-    return Schedule(jnp.asarray(np.sqrt(abar), jnp.float32), jnp.asarray(np.sqrt(1 - abar), jnp.float32))
-
-
-def linear(timesteps: int, first: float = 1e-4, last: float = 0.02) -> Schedule:
-    """beta_t from 1e-4 to 0.02 in equal steps. Ho 2020, section 4."""
-    abar = np.concatenate([[1.0], np.cumprod(1 - np.linspace(first, last, timesteps))])
-    return Schedule(jnp.asarray(np.sqrt(abar), jnp.float32), jnp.asarray(np.sqrt(1 - abar), jnp.float32))
-
-
-class Target(NamedTuple):
-    """What a network predicts: `of(x0, eps, a, s)`; `split(x_t, prediction, a, s)` -> (x0, eps).
-
-    `weight(snr, cap)` makes the squared error count min(snr, cap) times that of x0, so that no noise level is learned
-    at the others' expense. Min-SNR (Hang 2023), eq. 4 and its forms for eps and v.
-    """
-
-    of: Callable
-    split: Callable
-    weight: Callable
-
-
-TARGETS = {
-    "eps": Target(
-        of=lambda x0, eps, a, s: eps,
-        split=lambda x, eps, a, s: ((x - s * eps) / a, eps),
-        weight=lambda snr, cap: jnp.minimum(snr, cap) / snr,
-    ),
-    "v": Target(
-        of=lambda x0, eps, a, s: a * eps - s * x0,
-        split=lambda x, v, a, s: (a * x - s * v, s * x + a * v),
-        weight=lambda snr, cap: jnp.minimum(snr, cap) / (snr + 1),
-    ),
-}
-
-
-def diffuse(schedule: Schedule, x0: Float[Array, "b h w c"], t: Int[Array, "b"], eps: Float[Array, "b h w c"]):
-    """(x_t, a_t, s_t). Ho 2020, eq. 4."""
-    a, s = (row[t][:, None, None, None] for row in schedule)
-    return a * x0 + s * eps, a, s
-
-
-def stride(timesteps: int, steps: int) -> Int[Array, "steps+1"]:
-    """T = t_0 > t_1 > ... > t_steps = 0, evenly spaced."""
-    return jnp.asarray(np.round(np.linspace(timesteps, 0, steps + 1)), jnp.int32)
-
-
-def ddim_step(x0, eps, x, noise, a, s, a_next, s_next):
-    """x_next = a' x0 + s' eps. DDIM (Song 2021), eq. 12 with sigma = 0."""
-    del x, noise, a, s
-    return a_next * x0 + s_next * eps
-
-
-def ddpm_step(x0, eps, x, noise, a, s, a_next, s_next):
-    """A draw from q(x_next | x, x0). Ho 2020, eq. 6 and 7, for any two times."""
-    del eps
-    ratio = a / a_next
-    beta = 1 - ratio**2
-    mean = (a_next * beta * x0 + ratio * s_next**2 * x) / s**2
-    return mean + jnp.sqrt(beta) * s_next / s * noise
-
-
-SAMPLERS = {"ddim": ddim_step, "ddpm": ddpm_step}
-
-
-def sample_loop(
-    predict: Callable, target: Target, move: Callable, schedule: Schedule, steps: int, keys, shape: tuple[int, ...]
-) -> Float[Array, "b h w c"]:
-    """From noise to pictures in `steps` evaluations of `predict(x, t) -> target`, as one compiled loop.
-
-    The estimate of x_0 is held to [-1, 1], where pictures live, and eps is made to agree with it.
-    """
-    times = stride(schedule.signal.shape[0] - 1, steps)
-    first, later = jnp.moveaxis(jax.vmap(lambda key: jax.random.split(key))(keys), 1, 0)
-
-    def body(x, inputs):
-        i, now, then = inputs
-        a, s, a_next, s_next = schedule.signal[now], schedule.noise[now], schedule.signal[then], schedule.noise[then]
-        x0, _ = target.split(x, predict(x, jnp.full(x.shape[0], now)), a, s)
-        x0 = jnp.clip(x0, -1, 1)
-        noise = normal(jax.vmap(lambda key: jax.random.fold_in(key, i))(later), shape)
-        return move(x0, (x - a * x0) / s, x, noise, a, s, a_next, s_next), None
-
-    x, _ = jax.lax.scan(body, normal(first, shape), (jnp.arange(steps), times[:-1], times[1:]))
-    return x
-
-
-def choose(table: dict, name: str, setting: str):
-    """The value that a setting names; InputError lists the known names."""
-    if name not in table:
-        raise InputError(f"{setting}={name} is not known; choose one of {', '.join(table)}")
-    return table[name]
-
-
-def check(settings: DDPMSettings, spec: Spec) -> None:
-    """InputError where times, steps, levels and the picture's size do not fit together."""
-    s, levels = settings, len(settings.multipliers)
-    fold = s.patch * 2 ** (levels - 1)
-    if spec.size % fold:
-        raise InputError(
-            f"ddpm: pictures of {spec.size} px cannot be halved to {levels} levels; patch * 2^(levels - 1) "
-            f"is {fold} and must divide the size"
-        )
-    if not 1 <= s.sample_steps <= s.timesteps:
+def ddpm_frame(s: DDPMSettings) -> Frame:
+    """T discrete times, drawn evenly. Euler is left out: the cosine path's slope has no bound near t = 0."""
+    if s.sample_steps > s.timesteps:
         raise InputError(f"sample_steps={s.sample_steps}: must be 1 to timesteps={s.timesteps}")
-    if not set(s.attend) <= set(range(levels)):
-        raise InputError(f"attend={s.attend}: there are levels 0 to {levels - 1}")
+    rules = {**only(SAMPLERS, "ancestral", "ddim", "heun", "dpmpp2m"), "ddpm": SAMPLERS["ancestral"]}
+    return Frame(
+        path=table_path(choose(SCHEDULES, s.schedule, "schedule")(s.timesteps)),
+        draw_time=lambda key: jax.random.randint(key, (), 1, s.timesteps + 1),
+        times=strided(s.timesteps, s.sample_steps),
+        target=choose(TARGETS, s.target, "target"),
+        weight=min_snr(s.min_snr),
+        rule=choose(rules, s.sampler, "sampler"),
+    )
 
 
 def ddpm(settings: DDPMSettings, spec: Spec) -> Method:
-    """A DDPM over pixels, conditional on `settings.condition` where that names attributes."""
-    s, schedule = settings, cosine(settings.timesteps)
-    target, move = choose(TARGETS, s.target, "target"), choose(SAMPLERS, s.sampler, "sampler")
-    shape = (spec.size, spec.size, spec.channels)
-    check(settings, spec)
-    attributes = {name: choose(dict(spec.attributes), name, "condition") for name in s.condition}
+    """A DDPM (Ho 2020) over pixels."""
+    check("ddpm", settings, spec)
+    return denoiser(settings, spec, ddpm_frame(settings))
 
-    def build(key):
-        rngs = nnx.Rngs(params=key)
-        return UNet(spec.channels, s.width, s.multipliers, s.blocks, s.attend, s.patch, attributes, rngs=rngs)
 
-    graph = nnx.graphdef(nnx.eval_shape(lambda: build(jax.random.key(0))))
+@dataclass(frozen=True)
+class EDMSettings(DenoiserSettings):
+    """What `--set` reaches of an EDM. Noise levels are standard deviations; pictures live in [-1, 1]."""
 
-    def predict(params, x, t, label):
-        return nnx.merge(graph, params["unet"], copy=True)(x, t / s.timesteps, label)
+    sigma_data: float = 0.5  # standard deviation of the pictures' numbers; 0.48 on a catalogue with white grounds
+    noise_mean: float = -0.6  # mean of ln(sigma) while training; P_mean, -1.2 in the paper
+    noise_std: float = 1.1  # deviation of ln(sigma) while training; P_std, 1.2 in the paper
+    sigma_min: float = 0.002  # least noise level that sampling visits
+    sigma_max: float = 80.0  # noise level at which sampling starts
+    rho: float = 7.0  # how much denser the levels of sampling lie where there is little noise
 
-    def hide(keys, label):
-        """Hides all attributes of an example with probability `drop`, so that 'not said' is learned too."""
-        hidden = jax.vmap(lambda key: jax.random.bernoulli(key, s.drop))(keys)
-        return {name: jnp.where(hidden, -1, label[name]) for name in attributes}
 
-    def turn(params, extra, batch, keys, step):
-        k_time, k_noise, k_drop = jnp.moveaxis(jax.vmap(lambda key: jax.random.split(key, 3))(keys), 1, 0)
-        t = jax.vmap(lambda key: jax.random.randint(key, (), 1, s.timesteps + 1))(k_time)
-        eps = normal(k_noise, shape)
-        x, a, sigma = diffuse(schedule, batch["image"], t, eps)
-        guess = predict(params, x, t, hide(k_drop, batch.get("label", {})))
-        error = jnp.mean((guess - target.of(batch["image"], eps, a, sigma)) ** 2, (1, 2, 3))  # Ho 2020, eq. 14
-        snr = jnp.square(a / sigma)[:, 0, 0, 0]
-        loss = jnp.mean(target.weight(snr, s.min_snr) * error)
-        return loss, (extra, {"loss/denoise": loss, "loss/error": error.mean()})
-
-    def sample(params, keys, cond):
-        unsaid = jnp.full(keys.shape[0], -1)
-        label = {name: cond.get(name, unsaid) for name in attributes}
-        return sample_loop(
-            lambda x, t: predict(params, x, t, label), target, move, schedule, s.sample_steps, keys, shape
-        )
-
-    rate = optax.linear_schedule(0.0, s.lr, s.warmup)
-    return Method(
-        init=lambda key: ({"unet": nnx.state(build(key), nnx.Param)}, {}),
-        turns=(Turn("unet", turn),),
-        optim={"unet": optax.chain(optax.clip_by_global_norm(s.clip), optax.adam(rate, b2=0.99))},
-        sample=sample,
-        ema={"unet": power_ema()},
-        conditions=tuple(attributes),
+def edm_frame(s: EDMSettings) -> Frame:
+    """Karras 2022, table 1, last column."""
+    for name in ("sigma_data", "noise_std", "sigma_min", "rho"):
+        if not getattr(s, name) > 0:
+            raise InputError(f"{name}={getattr(s, name)}: must be above 0")
+    if not s.sigma_min < s.sigma_max < float("inf"):
+        raise InputError(f"sigma_max={s.sigma_max}: must lie above sigma_min={s.sigma_min}")
+    return Frame(
+        path=exploding,
+        draw_time=lambda key: jnp.exp(s.noise_mean + s.noise_std * jax.random.normal(key)),
+        times=curved(s.sample_steps, s.sigma_min, s.sigma_max, s.rho),
+        target=TARGETS["x0"],
+        weight=karras_weight(s.sigma_data),
+        rule=choose(SAMPLERS, s.sampler, "sampler"),
+        scales=karras_scales(s.sigma_data),
     )
+
+
+def edm(settings: EDMSettings, spec: Spec) -> Method:
+    """The preconditioned denoiser of Karras 2022 over pixels."""
+    check("edm", settings, spec)
+    return denoiser(settings, spec, edm_frame(settings))
+
+
+@dataclass(frozen=True)
+class FlowSettings(DenoiserSettings):
+    """What `--set` reaches of a flow. Times run from 0, the picture, to 1, noise."""
+
+    target: str = "velocity"  # what the network predicts: velocity, x0 or v
+    times: str = "logit_normal"  # how training times are drawn: logit_normal or uniform
+    time_mean: float = -0.3  # mean of ln(t / (1 - t)), the log of the noise level; logit_normal only
+    time_std: float = 1.2  # its deviation; logit_normal only
+
+
+def flow_frame(s: FlowSettings) -> Frame:
+    """Straight lines; every error of the velocity counts alike.
+
+    The target eps is left out: at t = 1 it is x_t itself and says nothing of x_0.
+    """
+    if not s.time_std > 0:
+        raise InputError(f"time_std={s.time_std}: must be above 0; for even times set times=uniform")
+    draws = {
+        "logit_normal": lambda key: jax.nn.sigmoid(s.time_mean + s.time_std * jax.random.normal(key)),  # Esser 2024
+        "uniform": lambda key: 1 - jax.random.uniform(key),  # in (0, 1]: at 0 there is nothing to learn
+    }
+    return Frame(
+        path=straight,
+        draw_time=choose(draws, s.times, "times"),
+        times=even(s.sample_steps),
+        target=choose(only(TARGETS, "velocity", "x0", "v"), s.target, "target"),
+        weight=velocity_weight,
+        rule=choose(SAMPLERS, s.sampler, "sampler"),
+    )
+
+
+def flow(settings: FlowSettings, spec: Spec) -> Method:
+    """Flow matching over pixels: a rectified flow (Lipman 2022, Liu 2022)."""
+    check("flow", settings, spec)
+    return denoiser(settings, spec, flow_frame(settings))

@@ -84,7 +84,8 @@ def enter(out: Path, config: dict, resume: bool) -> None:
 
 def check_same(out: Path, config: dict) -> None:
     """InputError says in which settings, data or seed the run in `out` differs; other versions may go on with it."""
-    old, now = open_run(out).config, json.loads(json.dumps(config))
+    run = open_run(out)  # an older run's config lacks settings that were added since: they have their defaults
+    old, now = (json.loads(json.dumps(c)) for c in ({**run.config, "settings": run.recipe.settings()}, config))
     flat, flat_old = ({**c, **c["settings"], "settings": None, "versions": None} for c in (now, old))
     changed = [f"{key}: {flat_old.get(key)} -> {value}" for key, value in flat.items() if flat_old.get(key) != value]
     if changed:

@@ -1,0 +1,158 @@
+"""A network that takes noise away, as a method: one loss and one sampling loop for every Gaussian path.
+
+What DDPM, EDM and flow matching differ in is a `Frame`; the rest, written here, they share.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import optax
+from flax import nnx
+from jax import Array
+from jaxtyping import Float
+
+from prodgen_jax.errors import InputError
+from prodgen_jax.methods.core import Method, Turn, power_ema
+from prodgen_jax.methods.gan import normal
+from prodgen_jax.methods.gaussian import (
+    Path,
+    Point,
+    Scales,
+    Target,
+    Weight,
+    answer_weight,
+    ask,
+    mix,
+    plain,
+    precondition,
+    tell,
+)  # fmt: skip
+from prodgen_jax.methods.guidance import Guidance, check_guidance, guided, hide
+from prodgen_jax.methods.samplers import Rule, sample_loop
+from prodgen_jax.methods.spec import Spec
+from prodgen_jax.nets.unet import UNet
+
+
+@dataclass(frozen=True)
+class DenoiserSettings:
+    """What `--set` reaches of every method here: the network, its training, its attributes, and its sampling."""
+
+    width: int = 32  # channels of the U-Net's first level
+    multipliers: tuple[int, ...] = (1, 2, 3)  # channels of each level, in widths
+    blocks: int = 1  # residual blocks per level
+    attend: tuple[int, ...] = (1,)  # levels with self-attention, 0 the finest
+    patch: int = 2  # pixels on a side that one position of the finest level holds
+    lr: float = 2e-3  # Adam's step size after warm-up
+    warmup: int = 100  # steps
+    clip: float = 1.0  # largest gradient norm
+    condition: tuple[str, ...] = ()  # attributes that condition the picture
+    drop: float = 0.1  # share of examples whose attributes are all hidden while training
+    drop_each: float = 0.1  # share of examples that hide an attribute by itself; counts from two attributes on
+    sampler: str = "heun"  # ancestral, ddim, heun, dpmpp2m or euler
+    sample_steps: int = 18  # steps per picture; one network evaluation each, heun two in all but the last
+    guidance: float = 1.0  # scale of classifier-free guidance; 1 is off
+    guidance_from: float = 0.0  # noise level (sigma / alpha) under which nothing is guided
+    guidance_to: float = float("inf")  # noise level over which nothing is guided
+    guidance_rescale: float = 0.0  # share of the contrast lost to guidance that is given back, 0 to 1
+
+
+SAMPLING = ("sampler", "sample_steps", "guidance", "guidance_from", "guidance_to", "guidance_rescale")
+
+
+class Frame(NamedTuple):
+    """All that one Gaussian method differs in from another."""
+
+    path: Path
+    draw_time: Callable  # key -> a time to train at
+    times: Array  # [sample_steps + 1], the times that sampling visits
+    target: Target
+    weight: Weight
+    rule: Rule  # the sampler's
+    scales: Scales = plain
+
+
+def choose(table: dict, name: str, setting: str):
+    """The value that a setting names; InputError lists the known names."""
+    if name not in table:
+        raise InputError(f"{setting}={name} is not known; choose one of {', '.join(table)}")
+    return table[name]
+
+
+def check(method: str, s: DenoiserSettings, spec: Spec) -> None:
+    """InputError where levels, steps and the picture's size do not fit together."""
+    levels = len(s.multipliers)
+    fold = s.patch * 2 ** (levels - 1)
+    if spec.size % fold:
+        raise InputError(
+            f"{method}: pictures of {spec.size} px cannot be halved to {levels} levels; patch * 2^(levels - 1) "
+            f"is {fold} and must divide the size"
+        )
+    if s.sample_steps < 1:
+        raise InputError(f"sample_steps={s.sample_steps}: must be 1 or more")
+    if not set(s.attend) <= set(range(levels)):
+        raise InputError(f"attend={s.attend}: there are levels 0 to {levels - 1}")
+    for name in ("drop", "drop_each"):
+        if not 0 <= getattr(s, name) <= 1:
+            raise InputError(f"{name}={getattr(s, name)}: a share, must lie in 0 to 1")
+
+
+def denoising_loss(
+    frame: Frame, net: Callable, x0: Float[Array, "b ..."], t: Float[Array, "b"], eps: Float[Array, "b ..."]
+) -> tuple[Float[Array, "b"], Float[Array, "b"]]:
+    """(weighted, plain) mean squared error of the answer, for each example. Ho 2020, eq. 14, for any target."""
+    p = frame.path(t)
+    at = p.against(x0)
+    guess = precondition(frame.scales, net, mix(x0, eps, at), at)
+    error = jnp.mean((guess - ask(frame.target, x0, eps, at)) ** 2, tuple(range(1, x0.ndim)))
+    return answer_weight(frame.weight, frame.target, p) * error, error
+
+
+def estimate(frame: Frame, net: Callable, x: Float[Array, "b ..."], p: Point) -> Float[Array, "b ..."]:
+    """The network's estimate of x_0 at a point."""
+    at = p.against(x)
+    return tell(frame.target, x, precondition(frame.scales, net, x, at), at)[0]
+
+
+def denoiser(s: DenoiserSettings, spec: Spec, frame: Frame) -> Method:
+    """A U-Net over pixels in a frame, conditional on `s.condition` where that names attributes."""
+    shape = (spec.size, spec.size, spec.channels)
+    attributes = {name: choose(dict(spec.attributes), name, "condition") for name in s.condition}
+    guidance = Guidance(s.guidance, s.guidance_from, s.guidance_to, s.guidance_rescale)
+    check_guidance(guidance, attributes)
+
+    def build(key):
+        rngs = nnx.Rngs(params=key)
+        return UNet(spec.channels, s.width, s.multipliers, s.blocks, s.attend, s.patch, attributes, rngs=rngs)
+
+    graph = nnx.graphdef(nnx.eval_shape(lambda: build(jax.random.key(0))))
+
+    def network(params, label):
+        return lambda x, t: nnx.merge(graph, params["unet"], copy=True)(x, t, label)
+
+    def turn(params, extra, batch, keys, step):
+        k_time, k_noise, k_drop = jnp.moveaxis(jax.vmap(lambda key: jax.random.split(key, 3))(keys), 1, 0)
+        label = hide(k_drop, {name: batch["label"][name] for name in attributes}, s.drop, s.drop_each)
+        t, eps = jax.vmap(frame.draw_time)(k_time), normal(k_noise, shape)
+        weighted, error = denoising_loss(frame, network(params, label), batch["image"], t, eps)
+        loss = weighted.mean()
+        return loss, (extra, {"loss/denoise": loss, "loss/error": error.mean()})
+
+    def sample(params, keys, cond):
+        label = {name: cond.get(name, jnp.full(keys.shape[0], -1)) for name in attributes}
+        told = guided(lambda x, p, label: estimate(frame, network(params, label), x, p), label, guidance)
+        # estimates are held to [-1, 1], where pictures live; a rule's eps is made to agree with them
+        points = frame.path(frame.times)
+        return sample_loop(lambda x, p: jnp.clip(told(x, p), -1, 1), frame.rule, points, keys, shape)
+
+    rate = optax.linear_schedule(0.0, s.lr, s.warmup)
+    return Method(
+        init=lambda key: ({"unet": nnx.state(build(key), nnx.Param)}, {}),
+        turns=(Turn("unet", turn),),
+        optim={"unet": optax.chain(optax.clip_by_global_norm(s.clip), optax.adam(rate, b2=0.99))},
+        sample=sample,
+        ema={"unet": power_ema()},
+        conditions=tuple(attributes),
+    )
