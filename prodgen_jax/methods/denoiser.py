@@ -32,7 +32,7 @@ from prodgen_jax.methods.gaussian import (
 )  # fmt: skip
 from prodgen_jax.methods.guidance import Guidance, check_guidance, guided, hide
 from prodgen_jax.methods.samplers import Rule, sample_loop
-from prodgen_jax.methods.spec import Spec
+from prodgen_jax.methods.spec import Spec, choose
 from prodgen_jax.nets.unet import UNet
 
 
@@ -72,13 +72,6 @@ class Frame(NamedTuple):
     weight: Weight
     rule: Rule  # the sampler's
     scales: Scales = plain
-
-
-def choose(table: dict, name: str, setting: str):
-    """The value that a setting names; InputError lists the known names."""
-    if name not in table:
-        raise InputError(f"{setting}={name} is not known; choose one of {', '.join(table)}")
-    return table[name]
 
 
 def check(method: str, s: DenoiserSettings, spec: Spec) -> None:

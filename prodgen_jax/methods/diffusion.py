@@ -11,7 +11,7 @@ import jax.numpy as jnp
 
 from prodgen_jax.errors import InputError
 from prodgen_jax.methods.core import Method
-from prodgen_jax.methods.denoiser import DenoiserSettings, Frame, check, choose, denoiser
+from prodgen_jax.methods.denoiser import DenoiserSettings, Frame, check, denoiser
 from prodgen_jax.methods.gaussian import (
     SCHEDULES,
     TARGETS,
@@ -27,7 +27,7 @@ from prodgen_jax.methods.gaussian import (
     velocity_weight,
 )  # fmt: skip
 from prodgen_jax.methods.samplers import SAMPLERS
-from prodgen_jax.methods.spec import Spec
+from prodgen_jax.methods.spec import Spec, choose
 
 
 def only(table: dict, *names: str) -> dict:

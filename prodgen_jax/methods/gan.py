@@ -1,6 +1,6 @@
 """Generative adversarial networks (Goodfellow 2014) as turns of a generator and a critic.
 
-DCGAN (Radford 2016) with the non-saturating loss and lazy R1 (Mescheder 2018, Karras 2020).
+DCGAN (Radford 2016) with the loss that `loss` names and lazy R1 (Mescheder 2018, Karras 2020).
 """
 
 from dataclasses import dataclass
@@ -13,7 +13,8 @@ from jax import Array
 from jaxtyping import Float
 
 from prodgen_jax.methods.core import Method, Turn, power_ema
-from prodgen_jax.methods.spec import Spec
+from prodgen_jax.methods.gan_losses import LOSSES, r1_penalty
+from prodgen_jax.methods.spec import Spec, choose
 from prodgen_jax.nets.dcgan import Discriminator, Generator
 
 
@@ -26,29 +27,9 @@ class DCGANSettings:
     generator_lr: float = 2e-4  # Adam's step size
     critic_lr: float = 2e-4  # Adam's step size
     beta1: float = 0.5  # Adam's momentum; DCGAN's 0.5
+    loss: str = "nonsaturating"  # nonsaturating, hinge, least_squares, or wasserstein (see wgan_gp for its penalty)
     r1: float = 0.2  # weight of the gradient penalty on real photos
     r1_every: int = 16  # steps between two penalties; each counts so many times as much
-
-
-def critic_loss(real: Float[Array, "b"], fake: Float[Array, "b"]) -> Float[Array, ""]:
-    """-log D(x) - log(1 - D(G(z))) from logits. Goodfellow 2014, eq. 1, as a loss."""
-    return jnp.mean(nnx.softplus(-real)) + jnp.mean(nnx.softplus(fake))
-
-
-def generator_loss(fake: Float[Array, "b"]) -> Float[Array, ""]:
-    """-log D(G(z)), the non-saturating loss. Goodfellow 2014, section 3."""
-    return jnp.mean(nnx.softplus(-fake))
-
-
-def r1_penalty(critic, real: Float[Array, "b h w c"]) -> Float[Array, ""]:
-    """E |grad_x D(x)|^2 / 2 on real photos. Mescheder 2018, eq. 9.
-
-    The norm is written as the derivative of D along its own, held gradient: value and parameter gradient are the
-    same, and nothing is differentiated twice in reverse.
-    """
-    toward = jax.lax.stop_gradient(jax.grad(lambda x: critic(x).sum())(real))
-    _, slope = jax.jvp(critic, (real,), (toward,))
-    return jnp.mean(slope - 0.5 * jnp.sum(toward**2, (1, 2, 3)))
 
 
 def normal(keys, shape: tuple[int, ...]) -> Float[Array, "b ..."]:
@@ -58,7 +39,7 @@ def normal(keys, shape: tuple[int, ...]) -> Float[Array, "b ..."]:
 
 def dcgan(settings: DCGANSettings, spec: Spec) -> Method:
     """A DCGAN for pictures of `spec.size` (8, 16, 32, 64, ... px)."""
-    s = settings
+    s, loss = settings, choose(LOSSES, settings.loss, "loss")
 
     def nets(key):
         rngs = nnx.Rngs(params=key)
@@ -83,17 +64,17 @@ def dcgan(settings: DCGANSettings, spec: Spec) -> Method:
         fake = jax.lax.stop_gradient(generate(params, normal(keys, (s.latent,))))
         judge = critic(params)
         on_real, on_fake = judge(batch["image"]), judge(fake)
-        loss = critic_loss(on_real, on_fake)
+        value = loss.critic(on_real, on_fake)
         told = (jnp.mean(on_real > 0) + jnp.mean(on_fake < 0)) / 2
-        return loss, (extra, {"loss/critic": loss, "critic/accuracy": told})
+        return value, (extra, {"loss/critic": value, "critic/accuracy": told})
 
     def r1_turn(params, extra, batch, keys, step):
         penalty = r1_penalty(critic(params), batch["image"])
         return s.r1 * s.r1_every * penalty, (extra, {"loss/r1": penalty})
 
     def generator_turn(params, extra, batch, keys, step):
-        loss = generator_loss(critic(params)(generate(params, normal(keys, (s.latent,)))))
-        return loss, (extra, {"loss/generator": loss})
+        value = loss.generator(critic(params)(generate(params, normal(keys, (s.latent,)))))
+        return value, (extra, {"loss/generator": value})
 
     return Method(
         init=init,

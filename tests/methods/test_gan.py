@@ -1,20 +1,15 @@
-"""The losses of a GAN against their definitions in NumPy, and R1 against differentiating twice."""
+"""A DCGAN as a game of turns: who moves when, whose gradient goes where, and that old runs stay what they were."""
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
-from flax import nnx
 
+from prodgen_jax.errors import InputError
 from prodgen_jax.methods import Spec
-from prodgen_jax.methods.gan import critic_loss, dcgan, generator_loss, r1_penalty
-from prodgen_jax.nets.dcgan import Discriminator
+from prodgen_jax.methods.gan import dcgan
+from prodgen_jax.methods.gan_losses import LOSSES
 
 SIZE = 8
-
-
-def sigmoid(x):
-    return 1 / (1 + np.exp(-np.float64(x)))
 
 
 @pytest.fixture(scope="module")
@@ -25,44 +20,6 @@ def method(tiny_recipe):
 @pytest.fixture(scope="module")
 def params(method):
     return jax.jit(method.init)(jax.random.key(0))[0]
-
-
-def test_losses_equal_their_definitions():
-    real, fake = np.random.default_rng(0).normal(0, 3, (2, 50)).astype("f")
-    wanted = -np.mean(np.log(sigmoid(real))) - np.mean(np.log(1 - sigmoid(fake)))
-    assert float(critic_loss(real, fake)) == pytest.approx(wanted, rel=1e-5)
-    assert float(generator_loss(fake)) == pytest.approx(-np.mean(np.log(sigmoid(fake))), rel=1e-5)
-    assert float(critic_loss(jnp.zeros(3), jnp.zeros(3))) == pytest.approx(2 * np.log(2))
-
-
-def test_losses_stay_finite_far_out():
-    far = jnp.array([-1e4, 1e4])
-    assert float(critic_loss(far, far)) == pytest.approx(1e4) and float(generator_loss(far)) == pytest.approx(5e3)
-
-
-def test_r1_of_a_linear_critic():
-    """D(x) = <w, x>: the penalty is |w|^2 / 2 and its gradient w, whatever the photos are."""
-    w, x = (jax.random.normal(jax.random.key(i), shape) for i, shape in ((0, (4, 4, 3)), (1, (5, 4, 4, 3))))
-    value, grad = jax.value_and_grad(lambda w: r1_penalty(lambda x: jnp.einsum("bhwc,hwc->b", x, w), x))(w)
-    assert float(value) == pytest.approx(float(jnp.sum(w**2)) / 2, rel=1e-5)
-    np.testing.assert_allclose(grad, w, rtol=1e-4, atol=1e-5)
-
-
-def test_r1_equals_differentiating_twice():
-    graph, params = nnx.split(Discriminator(16, 3, 8, rngs=nnx.Rngs(0)), nnx.Param)
-    real = jax.random.uniform(jax.random.key(1), (4, 16, 16, 3), minval=-1)
-
-    def critic(params):
-        return nnx.merge(graph, params, copy=True)
-
-    def twice(params):
-        slope = jax.grad(lambda x: critic(params)(x).sum())(real)
-        return jnp.mean(jnp.sum(slope**2, (1, 2, 3))) / 2
-
-    ours, wanted = (jax.jit(jax.value_and_grad(f))(params) for f in (lambda p: r1_penalty(critic(p), real), twice))
-    assert float(ours[0]) == pytest.approx(float(wanted[0]), rel=1e-4) and float(ours[0]) > 0
-    assert sum(float(abs(g).sum()) for g in jax.tree.leaves(wanted[1])) > 0
-    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-5), ours[1], wanted[1])
 
 
 def test_turns_of_a_dcgan(method):
@@ -84,6 +41,28 @@ def test_lazy_r1_counts_as_many_times_as_it_waits(tiny_recipe, params):
     rare = dcgan(tiny_recipe("dcgan", r1=0.5, r1_every=16).method, Spec(SIZE)).turns[1]
     loss, (_, metrics) = rare.loss(params, {}, batch, None, 0)
     assert rare.every == 16 and float(loss) == pytest.approx(8 * float(metrics["loss/r1"]))
+
+
+def test_a_dcgan_s_parameters_keep_their_places(params):
+    """Runs on disk are read by these names."""
+    names = [jax.tree_util.keystr(path) for path, _ in jax.tree.leaves_with_path(params)]
+    critic, generator = ("downs", "out"), ("norms", "project", "ups")
+    assert {name.split("'")[1] for name in names} == {"critic", "generator"} and len(names) == 10
+    assert {name.split("'")[3] for name in names} == {*critic, *generator}
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_the_loss_is_the_one_that_is_named(tiny_recipe, method, params, name):
+    batch = {"image": jax.random.uniform(jax.random.key(1), (4, SIZE, SIZE, 3), minval=-1)}
+    keys = jax.random.split(jax.random.key(2), 4)
+    named = tiny_recipe("dcgan", loss=name).build(Spec(SIZE))
+    values = [[float(m.turns[i].loss(params, {}, batch, keys, 0)[0]) for i in (0, 2)] for m in (method, named)]
+    assert (values[0] == values[1]) == (name == "nonsaturating")
+
+
+def test_an_unknown_loss_is_refused(tiny_recipe):
+    with pytest.raises(InputError, match="loss=crossentropy .*nonsaturating, hinge, least_squares, wasserstein"):
+        tiny_recipe("dcgan", loss="crossentropy").build(Spec(SIZE))
 
 
 def test_samples(method, params):
