@@ -8,6 +8,8 @@ from flax import nnx
 from jax import Array
 from jaxtyping import Float
 
+from prodgen_jax.errors import InputError
+
 LAYOUT = ("NHWC", "HWIO", "NHWC")
 
 
@@ -103,3 +105,18 @@ def depth_to_space(x: Float[Array, "b h w c"], patch: int) -> Float[Array, "b h*
     b, h, w, c = x.shape
     x = x.reshape(b, h, w, patch, patch, c // patch**2).transpose(0, 1, 3, 2, 4, 5)
     return x.reshape(b, h * patch, w * patch, c // patch**2)
+
+
+def minibatch_deviation(x: Float[Array, "b h w c"], group: int) -> Float[Array, "b h w c+1"]:
+    """One more channel that says how much pictures differ: their standard deviation within a group of `group`
+    neighbors in the batch, averaged over the map. Progressive GAN (Karras 2018), section 3.
+
+    Groups are cut from the batch in its order and never span devices, so that a picture's group does not depend on
+    how many devices share the batch. InputError where groups do not fit into a device's share.
+    """
+    b, h, w, c = x.shape
+    if b % group:
+        raise InputError(f"stddev_group={group}: must divide a device's share of the batch, which is {b} here")
+    spread = jnp.sqrt(jnp.var(x.reshape(b // group, group, h, w, c), axis=1) + 1e-8).mean((1, 2, 3))
+    channel = jnp.repeat(spread, group)[:, None, None, None]
+    return jnp.concatenate([x, jnp.broadcast_to(channel, (b, h, w, 1))], axis=-1)

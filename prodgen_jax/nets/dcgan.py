@@ -5,12 +5,13 @@ one device equals eight and averaged weights need no statistics of their own.
 """
 
 import math
+from collections.abc import Callable, Sequence
 
 from flax import nnx
 from jax import Array
 from jaxtyping import Float
 
-from prodgen_jax.nets.blocks import ConvTranspose, GroupNorm, conv
+from prodgen_jax.nets.blocks import ConvTranspose, GroupNorm, conv, minibatch_deviation
 
 SEED = 4  # pixels on a side of the map that the vector is projected to
 
@@ -39,24 +40,35 @@ class Generator(nnx.Module):
         )
         self.seed_width = widths[0]
 
-    def __call__(self, z: Float[Array, "b z"]) -> Float[Array, "b h w c"]:
+    def __call__(self, z: Float[Array, "b z"], after: Sequence[Callable] = ()) -> Float[Array, "b h w c"]:
+        """after: for each map, what is done to it when it has been normalized; nothing if left out."""
         x = self.project(z).reshape(-1, SEED, SEED, self.seed_width)
-        for norm, up in zip(self.norms, self.ups, strict=True):
-            x = up(nnx.relu(norm(x)))
+        for norm, up, change in zip(self.norms, self.ups, after or [lambda x: x] * len(self.ups), strict=True):
+            x = up(nnx.relu(change(norm(x))))
         return nnx.tanh(x)
 
 
 class Discriminator(nnx.Module):
-    """Picture -> one logit. Strided convolutions with leaky ReLU, channels doubling as the map halves."""
+    """Picture -> one number. Strided convolutions with leaky ReLU, channels doubling as the map halves.
 
-    def __init__(self, size: int, channels: int, width: int, *, rngs: nnx.Rngs):
+    group: pictures that are judged for their variety too (`minibatch_deviation`); 0: each is judged alone.
+    """
+
+    def __init__(self, size: int, channels: int, width: int, group: int = 0, *, rngs: nnx.Rngs):
         widths = [width * 2**i for i in range(doublings(size))]
         self.downs = nnx.List(
             [conv(a, b, 4, 2, rngs=rngs) for a, b in zip([channels, *widths[:-1]], widths, strict=True)]
         )
-        self.out = nnx.Linear(SEED * SEED * widths[-1], 1, rngs=rngs)
+        self.out = nnx.Linear(SEED * SEED * (widths[-1] + bool(group)), 1, rngs=rngs)
+        self.group = group
 
-    def __call__(self, x: Float[Array, "b h w c"]) -> Float[Array, "b"]:
+    def features(self, x: Float[Array, "b h w c"]) -> Float[Array, "b f"]:
+        """What the last layer sees."""
         for down in self.downs:
             x = nnx.leaky_relu(down(x), 0.2)
-        return self.out(x.reshape(x.shape[0], -1))[:, 0]
+        if self.group:
+            x = minibatch_deviation(x, self.group)
+        return x.reshape(x.shape[0], -1)
+
+    def __call__(self, x: Float[Array, "b h w c"]) -> Float[Array, "b"]:
+        return self.out(self.features(x))[:, 0]

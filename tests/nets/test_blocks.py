@@ -6,7 +6,16 @@ import numpy as np
 import pytest
 from flax import nnx
 
-from prodgen_jax.nets.blocks import ConvTranspose, GroupNorm, conv, conv_transpose, depth_to_space, fourier
+from prodgen_jax.errors import InputError
+from prodgen_jax.nets.blocks import (
+    ConvTranspose,
+    GroupNorm,
+    conv,
+    conv_transpose,
+    depth_to_space,
+    fourier,
+    minibatch_deviation,
+)
 from prodgen_jax.nets.blocks import space_to_depth as to_depth
 
 SHAPES = [(4, 2), (3, 2), (5, 3), (3, 1)]  # kernel, stride
@@ -91,3 +100,27 @@ def test_fourier_features_have_their_periods():
     rates = 1e4 ** -(np.arange(4) / 4)
     angles = np.asarray(t)[:, None] * rates
     np.testing.assert_allclose(fourier(t, 8), np.concatenate([np.cos(angles), np.sin(angles)], 1), atol=1e-4)
+
+
+def test_minibatch_deviation_equals_its_definition():
+    x = draw(12, 6, 2, 3, 4)
+    found = minibatch_deviation(x, 3)
+    np.testing.assert_array_equal(found[..., :4], x)
+    for group in (slice(0, 3), slice(3, 6)):
+        wanted = np.std(np.float64(x[group]), axis=0).mean()
+        np.testing.assert_allclose(found[group, ..., 4], np.full((3, 2, 3), wanted), rtol=1e-5)
+
+
+def test_minibatch_deviation_tells_copies_and_knows_no_devices():
+    """Copies deviate by nothing, with a finite slope; a batch in halves gives what the whole gives."""
+    copies = jnp.ones((4, 2, 2, 3))
+    assert float(minibatch_deviation(copies, 2)[..., 3].max()) < 2e-4
+    assert np.isfinite(jax.grad(lambda x: minibatch_deviation(x, 2).sum())(copies)).all()
+    x = draw(13, 8, 2, 2, 3)
+    halves = jnp.concatenate([minibatch_deviation(half, 2) for half in jnp.split(x, 2)])
+    np.testing.assert_array_equal(halves, minibatch_deviation(x, 2))
+
+
+def test_minibatch_deviation_refuses_groups_that_do_not_fit():
+    with pytest.raises(InputError, match="stddev_group=4.* 6 here"):
+        minibatch_deviation(draw(14, 6, 2, 2, 3), 4)
