@@ -151,7 +151,7 @@ def test_a_place_that_cannot_be_written(shop, tiny, run, tmp_path, refused):
 @pytest.mark.parametrize(
     ("arguments", "named"),
     [
-        (("gan",), "method 'gan' is not known; choose one of dcgan, vae, ddpm"),
+        (("gan",), "method 'gan' is not known; choose one of dcgan, wgan_gp, vae, ddpm"),
         (("vae", "--set", "lerning_rate=1"), "'lerning_rate' is not known for vae; known settings: "),
         (("vae", "--set", "lr"), "--set lr: expected name=value"),
         (("vae", "--set", "=3"), "--set =3: expected name=value"),
@@ -163,6 +163,7 @@ def test_a_place_that_cannot_be_written(shop, tiny, run, tmp_path, refused):
         (("vae", "--steps", "1", "--devices", "99"), "devices=99"),
         (("ddpm", "--steps", "1", "--set", "condition=brand"), "condition=brand"),
         (("ddpm", "--steps", "1", "--set", "target=x"), "target=x"),
+        (("dcgan", "--steps", "1", "--set", "stddev_group=5"), "stddev_group=5"),
         (("ddpm", "--steps", "1", "--set", "condition=colour", "--set", "brightness=0.1"), "'colour'"),
         (("vae", "--steps", "1", "--seed", "-1"), "seed=-1"),
     ],

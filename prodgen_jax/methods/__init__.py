@@ -7,6 +7,7 @@ from prodgen_jax.methods.diffusion import DDPMSettings, EDMSettings, FlowSetting
 from prodgen_jax.methods.gan import DCGANSettings, dcgan
 from prodgen_jax.methods.spec import Spec
 from prodgen_jax.methods.vae import VAESettings, vae
+from prodgen_jax.methods.wgan_gp import WGANGPSettings, wgan_gp
 
 __all__ = ["METHODS", "Family", "Spec"]
 
@@ -20,6 +21,7 @@ class Family(NamedTuple):
 
 METHODS = {
     "dcgan": Family(DCGANSettings, dcgan),
+    "wgan_gp": Family(WGANGPSettings, wgan_gp),
     "vae": Family(VAESettings, vae),
     "ddpm": Family(DDPMSettings, ddpm),
     "edm": Family(EDMSettings, edm),
