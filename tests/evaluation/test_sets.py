@@ -138,3 +138,11 @@ def test_nearest(rng):
 def test_bad_features_are_refused(x, y, word):
     with pytest.raises(InputError, match=word):
         sets.frechet_distance(x, y)
+
+
+def test_no_piece_of_a_table_is_large():
+    """50,000 against 50,000 never stand in memory at once, and every row has its turn."""
+    pieces = list(sets.blocks(50_000, 50_000, sets.BLOCK))
+    assert max(piece.stop - piece.start for piece in pieces) * 50_000 <= sets.TABLE
+    assert [piece.start for piece in pieces] == list(range(0, 50_000, pieces[0].stop))
+    assert next(sets.blocks(10, 10**9, sets.BLOCK)) == slice(0, 1)
