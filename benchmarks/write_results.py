@@ -68,7 +68,7 @@ def page(work: Path, records: dict[str, dict], note: str) -> str:
             "",
             f"## Quality: {first['n']['samples']:,} samples against {first['n']['reference']:,} held-out photos",
             "",
-            results_table(list(records.values())),
+            results_table(list(records.values()), full=True),
             "",
             "FCD is the Frechet distance over the catalogue's own feature network, "
             f"`{network['weights_sha256'][:12]}`, {network['steps']:,} steps; its test accuracy: {accuracy}.",

@@ -1,10 +1,9 @@
-"""Figures and the table of reports and notebooks, from records of `evaluate`, samples and metrics.
+"""Figures of reports and notebooks, from records of `evaluate`, samples and metrics.
 
 Each returns a matplotlib Figure that belongs to no window; nothing is shown or saved here. The colors are Okabe and
 Ito's, which readers with any color vision tell apart; markers differ too, for print in grey.
 """
 
-import html
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -19,6 +18,12 @@ from prodgen_jax.data.images import sheet
 from prodgen_jax.data.prepared import PreparedSet
 from prodgen_jax.errors import InputError
 from prodgen_jax.evaluation.copies import Copies, verdict
+from prodgen_jax.evaluation.tables import html_table, markdown, needs_records, plain, results_table
+
+__all__ = [
+    "canvas", "copies_sheet", "heading", "html_table", "markdown", "metric_bars", "picture", "precision_recall_plot",
+    "results_table", "sample_sheet", "save_figure", "training_curves",
+]  # fmt: skip
 
 BLUE, ORANGE, GREEN, VERMILION, PURPLE, SKY, GREY = (
     "#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7", "#56B4E9", "#6B6B6B",
@@ -55,11 +60,6 @@ def heading(axis: Axes, title: str) -> None:
 def picture(axis: Axes, pixels: UInt8[np.ndarray, "h w 3"], interpolation: str = "nearest") -> None:
     axis.imshow(pixels, interpolation=interpolation)
     axis.set_axis_off()
-
-
-def needs_records(records: Sequence[Mapping]) -> None:
-    if not records:
-        raise InputError("no records to show; `evaluate` makes one")
 
 
 def sample_sheet(images: UInt8[Array, "n h w 3"], title: str = "", columns: int | None = None) -> Figure:
@@ -169,54 +169,3 @@ def training_curves(metrics: Iterable[Mapping], prefix: str = "loss") -> Figure:
     axis.legend(fontsize=7, frameon=False, ncols=1 + len(names) // 8)
     heading(axis, prefix.capitalize())
     return figure
-
-
-# --- the table ----------------------------------------------------------------------------------------------------
-
-
-def plain(value: float) -> str:
-    """Three digits where there are as many, and never an exponent: 0.12, 7.36, 20.4, 1,070."""
-    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.1f}" if abs(value) >= 10 else f"{value:.2f}"
-
-
-COLUMNS = {
-    "FCD": lambda at: plain(at["fcd"]),
-    "KID ± s.e.": lambda at: f"{plain(at['kid'])} ± {plain(at['kid_stderr'])}",
-    "precision": lambda at: f"{at['precision']:.2f}",
-    "recall": lambda at: f"{at['recall']:.2f}",
-    "density": lambda at: f"{at['density']:.2f}",
-    "coverage": lambda at: f"{at['coverage']:.2f}",
-    "Vendi": lambda at: f"{at['vendi']:.1f}",
-}
-
-
-def results_table(records: Sequence[Mapping], form: str = "markdown") -> str:
-    """Every record's measures, lowest FCD first, between the first record's floor and ceiling.
-
-    form: "markdown" or "html". The copies' column is the number of copies over the samples checked.
-    """
-    needs_records(records)
-    lines = [("real photos (floor)", records[0]["floor"], "")]
-    for record in sorted(records, key=lambda record: record["samples"]["fcd"]):
-        checked = record["copies"]
-        lines.append((record["name"] or "samples", record["samples"], f"{checked['copies']} / {checked['of']}"))
-    lines.append(("Gaussian per pixel (ceiling)", records[0]["ceiling"], ""))
-    head = ["samples", *COLUMNS, "copies"]
-    body = [[name, *(column(at) for column in COLUMNS.values()), copied] for name, at, copied in lines]
-    writers = {"markdown": markdown, "html": html_table}
-    if form not in writers:
-        raise InputError(f"form='{form}': expected {' or '.join(writers)}")
-    return writers[form](head, body)
-
-
-def markdown(head: Sequence[str], body: Sequence[Sequence[str]]) -> str:
-    ruler = ["---", *["---:"] * (len(head) - 1)]
-    return "\n".join("| " + " | ".join(str(c).replace("|", "\\|") for c in row) + " |" for row in [head, ruler, *body])
-
-
-def html_table(head: Sequence[str], body: Sequence[Sequence[str]]) -> str:
-    def row(cells: Sequence[str], tag: str) -> str:
-        return "<tr>" + "".join(f"<{tag}>{html.escape(str(cell))}</{tag}>" for cell in cells) + "</tr>"
-
-    lines = [row(line, "td") for line in body]
-    return "\n".join(["<table>", f"<thead>{row(head, 'th')}</thead>", "<tbody>", *lines, "</tbody>", "</table>"])
