@@ -26,6 +26,7 @@ from prodgen_jax.data.augment import AugmentSettings
 from prodgen_jax.data.images import to_signed
 from prodgen_jax.data.prepared import PreparedSet, Split
 from prodgen_jax.errors import InputError
+from prodgen_jax.evaluation.halves import labels_of_training, part_of_training
 from prodgen_jax.methods import classifier
 from prodgen_jax.methods.spec import Spec
 from prodgen_jax.progress import Progress
@@ -97,16 +98,20 @@ def check_images(images: UInt8[Array, "n h w 3"], size: int, least: int = 1) -> 
         raise InputError(f"samples: only {len(images)}; draw {least} or more")
 
 
-def feature_network(prepared: PreparedSet, *, steps: int | None = None, seed: int = 0) -> FeatureNetwork:
+def feature_network(
+    prepared: PreparedSet, *, steps: int | None = None, seed: int = 0, half: int | None = None, **shape: int
+) -> FeatureNetwork:
     """The feature network of a prepared set: read from the cache, or trained and put there.
 
-    steps: of training, with batches of 128; None takes 4 epochs, but 300 to 1000 steps. A network with another
-    `seed` has other weights, and a cache of its own. One that was trained otherwise, or on other data, is trained
-    again; so is a damaged one, with a warning. A prepared set that cannot be written to is cached in the user's
-    cache folder. InputError if no attribute has two values with 20 pictures each.
+    steps: of training, with batches of 128; None takes 4 epochs, but 300 to 1000 steps. half: 0 or 1 trains on that
+    half of the training photos alone, None on all. shape: the classifier's `width` and `features`, if others than
+    usual. A network with another `seed` or half has other weights, and a cache of its own. One that was trained
+    otherwise, or on other data, is trained again; so is a damaged one, with a warning. A prepared set that cannot be
+    written to is cached in the user's cache folder. InputError if no attribute has two values with 20 pictures each.
     """
-    identity, settings = plan(prepared, steps, seed)
-    places = [folder / str(seed) for folder in cache_folders(prepared)]
+    identity, settings = plan(prepared, steps, seed, half, shape)
+    name = str(seed) if half is None else f"{seed}-half{half}"
+    places = [folder / name for folder in cache_folders(prepared)]
     for place in places:
         found = read_cached(place, identity, settings, Spec.of(prepared))
         if found is not None:
@@ -120,28 +125,32 @@ def feature_network(prepared: PreparedSet, *, steps: int | None = None, seed: in
     return network
 
 
-def plan(prepared: PreparedSet, steps: int | None, seed: int) -> tuple[dict, classifier.Settings]:
+def plan(
+    prepared: PreparedSet, steps: int | None, seed: int, half: int | None, shape: Mapping[str, int]
+) -> tuple[dict, classifier.Settings]:
     """What a network would be trained with: (its identity, the classifier's settings)."""
     if steps is None:
         steps = int(np.clip(EPOCHS * prepared.splits["train"] // BATCH, LEAST_STEPS, MOST_STEPS))
-    classes = classifier.useful_classes(prepared.split("train").labels)
+    classes = classifier.useful_classes(labels_of_training(prepared, half))
     if not classes:
         raise InputError(
             f"{prepared.path}: no attribute has two values with {classifier.LEAST_ROWS} training pictures each; "
             "the feature network needs one, prepare the set with such an attribute"
         )
-    settings = classifier.Settings(steps=steps, classes=classes)
+    settings = classifier.Settings(steps=steps, classes=classes, **shape)
     identity = {"format": FORMAT, "fingerprint": prepared.fingerprint, "seed": seed, "batch": BATCH}
+    identity |= {} if half is None else {"half": half}
     return {**identity, "settings": json.loads(json.dumps(asdict(settings)))}, settings
 
 
 def train(prepared: PreparedSet, identity: Mapping, settings: classifier.Settings) -> FeatureNetwork:
-    """Train on the train split, measure on the test split."""
+    """Train on the train split, or the half of it that the identity names; measure on the test split."""
     spec, steps = Spec.of(prepared), settings.steps
+    photos = part_of_training(prepared, identity.get("half"))
     ticks = loop(
         classifier.build(settings, spec),
-        prepared.split("train"),
-        LoopSettings(batch=min(BATCH, prepared.splits["train"])),
+        photos,
+        LoopSettings(batch=min(BATCH, len(photos))),
         AUGMENT,
         seed=identity["seed"],
         stop=steps,
