@@ -79,7 +79,7 @@ def run_sample(args: argparse.Namespace) -> None:
     from prodgen_jax.training.run import open_run
 
     where = parse_pairs(list_of(args.where or ""), "--where")
-    images, labels = sample(open_run(args.run), args.n, args.seed, where)
+    images, labels = sample(open_run(args.run), args.n, args.seed, where, parse_pairs(args.set, "--set"))
     save_samples(args.out, images, labels)
     print(f"{args.out}: {len(images)} pictures of {images.shape[1]} px")
 
@@ -151,6 +151,13 @@ def add_sample(commands) -> None:
     p.add_argument("--out", required=True, metavar="FILE.npz|FOLDER", help="one .npz, or a folder of PNG files")
     p.add_argument("--seed", type=int, default=0, help="the same seed gives the same pictures (default 0)")
     p.add_argument("--where", metavar="A=V,...", help="attributes asked for; conditional runs only")
+    p.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="a setting of sampling; an unknown key lists all",
+    )
     p.set_defaults(call=run_sample)
 
 

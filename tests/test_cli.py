@@ -197,6 +197,8 @@ def test_a_truncated_checkpoint(run, tmp_path, refused):
         (("--where", "type=bag"), "not conditional"),
         (("--where", "type"), "--where type: expected name=value"),
         (("-n", "0"), "n=0"),
+        (("--set", "latent=8"), "'latent' cannot be changed after training; a vae has none of sampling"),
+        (("--set", "guidance"), "--set guidance: expected name=value"),
     ],
 )
 def test_sampling_that_cannot_be(run, tmp_path, refused, options, named):

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import NamedTuple
 
+from prodgen_jax.methods.denoiser import SAMPLING
 from prodgen_jax.methods.diffusion import DDPMSettings, EDMSettings, FlowSettings, ddpm, edm, flow
 from prodgen_jax.methods.gan import DCGANSettings, dcgan
 from prodgen_jax.methods.spec import Spec
@@ -13,17 +14,21 @@ __all__ = ["METHODS", "Family", "Spec"]
 
 
 class Family(NamedTuple):
-    """settings: a dataclass of literals with defaults; build: (settings, Spec) -> Method."""
+    """settings: a dataclass of literals with defaults; build: (settings, Spec) -> Method.
+
+    sampling: those settings that only concern sampling, so that they may still be changed after training.
+    """
 
     settings: type
     build: Callable
+    sampling: tuple[str, ...] = ()
 
 
 METHODS = {
     "dcgan": Family(DCGANSettings, dcgan),
     "wgan_gp": Family(WGANGPSettings, wgan_gp),
     "vae": Family(VAESettings, vae),
-    "ddpm": Family(DDPMSettings, ddpm),
-    "edm": Family(EDMSettings, edm),
-    "flow": Family(FlowSettings, flow),
+    "ddpm": Family(DDPMSettings, ddpm, SAMPLING),
+    "edm": Family(EDMSettings, edm, (*SAMPLING, "sigma_min", "sigma_max", "rho")),
+    "flow": Family(FlowSettings, flow, SAMPLING),
 }

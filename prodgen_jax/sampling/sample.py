@@ -55,13 +55,17 @@ def conditions(run: Run, where: Mapping[str, str], n: int) -> dict[str, Int[np.n
 
 
 def sample(
-    run: Run, n: int, seed: int = 0, where: Mapping[str, str] | None = None
+    run: Run, n: int, seed: int = 0, where: Mapping[str, str] | None = None, settings: Mapping | None = None
 ) -> tuple[UInt8[np.ndarray, "n h w c"], dict[str, np.ndarray]]:
-    """(n pictures, {attribute asked for: its value for each}) from a run's averaged parameters."""
+    """(n pictures, {attribute asked for: its value for each}) from a run's averaged parameters.
+
+    settings: of sampling alone, in the place of the run's own: `{"sampler": "heun", "guidance": 2.0}`.
+    """
     if n < 1:
         raise InputError(f"n={n}: ask for at least one picture")
     where = dict(where or {})
-    images = draw(run.method, run.params, n, seed, conditions(run, where, n))
+    method = run.sampling_with(settings) if settings else run.method
+    images = draw(method, run.params, n, seed, conditions(run, where, n))
     return images, {name: np.full(n, value) for name, value in where.items()}
 
 

@@ -1,6 +1,7 @@
 """A run on disk: `config.json`, `metrics.jsonl`, `checkpoints/<step>/`, `samples/<step>.png`."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from importlib.metadata import version
@@ -10,7 +11,7 @@ import jax
 
 from prodgen_jax.data.prepared import PreparedSet
 from prodgen_jax.errors import InputError
-from prodgen_jax.methods import Spec
+from prodgen_jax.methods import METHODS, Spec
 from prodgen_jax.methods.core import Method, Params, State, init_state
 from prodgen_jax.training.checkpoint import Checkpoints
 from prodgen_jax.training.recipe import Recipe, recipe
@@ -47,10 +48,23 @@ class Run:
     def attributes(self) -> dict[str, list[str]]:
         return self.config["attributes"]
 
+    @property
+    def spec(self) -> Spec:
+        return Spec(self.config["size"], 3, {name: len(values) for name, values in self.attributes.items()})
+
     @cached_property
     def method(self) -> Method:
-        counts = {name: len(values) for name, values in self.attributes.items()}
-        return self.recipe.build(Spec(self.config["size"], 3, counts))
+        return self.recipe.build(self.spec)
+
+    def sampling_with(self, settings: Mapping) -> Method:
+        """The run's method with other settings of sampling. InputError lists those, should a name not be one."""
+        name, trained = self.config["method"], self.config["settings"]
+        free = METHODS[name].sampling
+        for key in settings:
+            if key not in free:
+                may = f"those of sampling may: {', '.join(free)}" if free else f"a {name} has none of sampling"
+                raise InputError(f"setting '{key}' cannot be changed after training; {may}")
+        return recipe(name, **{**trained, **settings}).build(self.spec)
 
     @cached_property
     def _restored(self) -> tuple[State, dict]:

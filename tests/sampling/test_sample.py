@@ -1,5 +1,6 @@
 """Pictures from a run: by seed and place alone, with the attributes asked for, and back from disk."""
 
+import dataclasses
 import shutil
 
 import numpy as np
@@ -7,6 +8,7 @@ import pytest
 from PIL import Image
 
 from prodgen_jax.errors import InputError
+from prodgen_jax.methods import METHODS
 from prodgen_jax.sampling.sample import PORTION, conditions, load_samples, sample, save_samples
 from prodgen_jax.training.fit import fit
 from prodgen_jax.training.run import open_run
@@ -62,6 +64,32 @@ def test_where_is_refused(run, conditional):
     for n in (0, -4):
         with pytest.raises(InputError, match=f"n={n}"):
             sample(run, n)
+
+
+def test_settings_of_sampling_may_change(conditional):
+    """Text values are read as the setting's type; the run itself stays what it was."""
+    plain, again = (sample(conditional, 2, settings=settings)[0] for settings in (None, {"sample_steps": 4}))
+    other, _ = sample(conditional, 2, settings={"sampler": "ancestral", "sample_steps": "3"})
+    assert np.array_equal(plain, again) and not np.array_equal(plain, other)
+    assert conditional.recipe.method.sampler == "ddim" and np.array_equal(sample(conditional, 2)[0], plain)
+
+
+def test_other_settings_may_not(run, conditional):
+    listed = "those of sampling may: sampler, sample_steps, guidance, guidance_from, guidance_to, guidance_rescale"
+    for asked, settings, named in (
+        (conditional, {"guidance": 2.0, "width": 64}, f"'width' cannot be changed after training; {listed}"),
+        (conditional, {"seed": 3}, f"'seed' cannot be changed after training; {listed}"),
+        (run, {"sampler": "heun"}, "'sampler' cannot be changed after training; a vae has none of sampling"),
+        (conditional, {"sample_steps": "few"}, "sample_steps='few': expected int"),
+        (conditional, {"sampler": "euler"}, "sampler=euler is not known; choose one of ancestral, ddim"),
+    ):
+        with pytest.raises(InputError, match=named):
+            sample(asked, 2, settings=settings)
+
+
+@pytest.mark.parametrize("family", METHODS.values(), ids=METHODS)
+def test_settings_of_sampling_are_settings(family):
+    assert set(family.sampling) <= {field.name for field in dataclasses.fields(family.settings)}
 
 
 def test_npz_holds_pictures_and_labels(pictures, tmp_path):

@@ -106,6 +106,16 @@ def test_lines_beyond_the_checkpoint_are_written_again(copy, tiny, tiny_recipe):
     assert resumed.metrics[2]["loss/kl"] >= 0 and (copy / "metrics.jsonl").read_text().startswith(lines)
 
 
+def test_a_run_from_before_a_setting_was_added_goes_on(copy, tiny, tiny_recipe):
+    """Its config lacks the setting; it counts as its default, and as nothing else."""
+    config = json.loads((copy / "config.json").read_text())
+    del config["settings"]["beta"]
+    (copy / "config.json").write_text(json.dumps(config))
+    with pytest.raises(InputError, match=r"beta: 1\.0 -> 2\.0"):
+        fit(tiny_recipe("vae", beta=2.0), tiny, copy, steps=3, resume=True)
+    assert fit(tiny_recipe("vae"), tiny, copy, steps=3, resume=True).step == 3
+
+
 def test_minutes_end_a_run_and_those_spent_count_on_resume(tiny, tiny_recipe, tmp_path):
     made = tiny_recipe("vae")
     ended = fit(made, tiny, tmp_path / "run", minutes=0.02)
