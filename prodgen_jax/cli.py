@@ -12,7 +12,7 @@ from pathlib import Path
 from prodgen_jax.errors import InputError
 
 # said here so that --help needs no jax; a test holds it equal to METHODS
-METHOD_NAMES = ("dcgan", "wgan_gp", "vae", "ddpm", "edm", "flow")
+METHOD_NAMES = ("dcgan", "cgan", "wgan_gp", "vae", "ddpm", "edm", "flow")
 
 
 def parse_pairs(parts: Sequence[str], option: str) -> dict[str, str]:

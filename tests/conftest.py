@@ -21,6 +21,7 @@ TYPES, COLORS = ("shirt", "shoe", "bag"), ("red", "blue")
 ATTRIBUTES = {"type": TYPES, "colour": COLORS}
 TINY = {
     "dcgan": {"latent": 4, "r1_every": 2},
+    "cgan": {"latent": 4, "r1_every": 2},
     "wgan_gp": {"latent": 4, "n_critic": 2},
     "vae": {"latent": 4},
     "ddpm": {"multipliers": (1,), "attend": (0,), "timesteps": 20, "sample_steps": 4, "warmup": 1},

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import NamedTuple
 
+from prodgen_jax.methods.cgan import CGANSettings, cgan
 from prodgen_jax.methods.denoiser import SAMPLING
 from prodgen_jax.methods.diffusion import DDPMSettings, EDMSettings, FlowSettings, ddpm, edm, flow
 from prodgen_jax.methods.gan import DCGANSettings, dcgan
@@ -26,6 +27,7 @@ class Family(NamedTuple):
 
 METHODS = {
     "dcgan": Family(DCGANSettings, dcgan),
+    "cgan": Family(CGANSettings, cgan),
     "wgan_gp": Family(WGANGPSettings, wgan_gp),
     "vae": Family(VAESettings, vae),
     "ddpm": Family(DDPMSettings, ddpm, SAMPLING),
