@@ -1,6 +1,7 @@
 """`prodgen`: a thin door. Each command reads its arguments, calls the package, and prints what it made.
 
-Mistakes in the input end with one line on stderr and exit code 2; a stop by Ctrl-C or SIGTERM that saved, with 130.
+Mistakes in the input end with one line on stderr and exit code 2, a stop by Ctrl-C that saved with 130, and one by
+SIGTERM that saved with 0, as a preempted job should.
 """
 
 import argparse
@@ -9,7 +10,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from prodgen_jax.errors import InputError
+from prodgen_jax.errors import InputError, Preempted
 
 # said here so that --help needs no jax; a test holds it equal to METHODS
 METHOD_NAMES = ("dcgan", "cgan", "wgan_gp", "vae", "ddpm", "edm", "flow")
@@ -191,7 +192,7 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Exit code 0, 2 for a mistake in the input, 130 for a stop that was asked for."""
+    """Exit code 0 (a preemption that saved included), 2 for a mistake in the input, 130 for a stop by Ctrl-C."""
     args = parser().parse_args(argv)
     try:
         args.call(args)
@@ -201,6 +202,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     except OSError as error:
         print(f"error: {error.filename or 'file'}: {error.strerror or error}", file=sys.stderr)
         return 2
+    except Preempted as stop:
+        print(f"\n{stop}", file=sys.stderr)
     except KeyboardInterrupt as stop:
         print(f"\n{stop or 'stopped'}", file=sys.stderr)
         return 130

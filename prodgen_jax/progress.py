@@ -13,6 +13,11 @@ REFRESH_S = 0.25  # seconds between two redraws
 LOG_S = 60.0  # seconds between two lines where the output is a file
 
 
+def tell(text: str) -> None:
+    """One line on stderr that must be seen, whether or not progress is."""
+    sys.stderr.write(f"{text}\n")
+
+
 def clock(seconds: float) -> str:
     """`75` -> `1:15`."""
     minutes, rest = divmod(int(seconds), 60)

@@ -2,17 +2,25 @@
 
 A state is stored as flat `{path: array}`: parameters, optimizer, averages, extra, the random key's data and the
 step, which is also the position in the data. Writing happens in the background; what a kill cuts short is ignored.
+Each checkpoint carries a digest of all its numbers, so that a byte that flipped on disk is found when it is read.
 """
 
+import hashlib
+import json
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import orbax.checkpoint as ocp
 from jax import Array
 
 from prodgen_jax.errors import InputError
 from prodgen_jax.methods.core import State
+from prodgen_jax.progress import tell
 
 
 def flatten(state: State) -> dict[str, Array]:
@@ -29,45 +37,121 @@ def unflatten(flat: dict[str, Array], like: State) -> State:
     return state._replace(key=jax.random.wrap_key_data(state.key))
 
 
-class Checkpoints:
-    """The folder `checkpoints/<step>/` of a run. `with Checkpoints(folder, keep=2) as saves: ...`"""
+def digest(flat: dict[str, Array], meta: dict) -> str:
+    """SHA-256 of every name, type, shape and number, and of what stands beside them."""
+    found = hashlib.sha256(json.dumps(meta, sort_keys=True).encode())
+    for name, array in sorted(jax.device_get(flat).items()):
+        found.update(f"{name}{array.dtype}{np.shape(array)}".encode() + np.asarray(array).tobytes())
+    return found.hexdigest()
 
-    def __init__(self, folder: Path, keep: int = 2):
+
+def reason(error: Exception) -> str:
+    """The part of Orbax's and tensorstore's long messages that says what happened."""
+    text = str(error)
+    known = "No space left on device"
+    return known if known in text else (text.splitlines() or [type(error).__name__])[0][:200]
+
+
+class Checkpoints:
+    """The folder `checkpoints/<step>/` of a run. `with Checkpoints(folder, keep=2) as saves: ...`
+
+    keep: how many of the newest stay; 0 opens the folder for reading alone.
+    """
+
+    def __init__(self, folder: Path, keep: int = 0):
         self.folder = Path(folder).absolute()
-        options = ocp.CheckpointManagerOptions(max_to_keep=keep, enable_async_checkpointing=True)
+        options = ocp.CheckpointManagerOptions(
+            max_to_keep=keep or None,
+            create=keep > 0,
+            cleanup_tmp_directories=keep > 0,
+            lightweight_initialize=True,  # a damaged folder must not fail before it is its turn to be read
+        )
         self.manager = ocp.CheckpointManager(self.folder, options=options, item_names=("state", "meta"))
 
     def __enter__(self) -> "Checkpoints":
         return self
 
-    def __exit__(self, *_) -> None:
-        self.manager.close()
+    def __exit__(self, kind, *_) -> None:
+        try:
+            with self._told():
+                self.manager.close()
+        except InputError:
+            if kind is None:  # else what went wrong first is what must be told
+                raise
+
+    @contextmanager
+    def _told(self) -> Iterator[None]:
+        """InputError in place of whatever Orbax raises when a write fails, here or in the background."""
+        try:
+            yield
+        except InputError:
+            raise
+        except Exception as error:
+            raise InputError(
+                f"{self.folder}: a checkpoint could not be written ({reason(error)}); those before it are whole: "
+                "mend that and go on with --resume"
+            ) from error
 
     def latest(self) -> int | None:
         """The newest finished checkpoint's step, None if there is none."""
         return self.manager.latest_step()
 
     def save(self, state: State, meta: dict) -> None:
-        """Starts to write the state (one device's copy) under its step; a step that is there already stays."""
+        """Starts to write the state (one device's copy) under its step; a step that is there already stays.
+
+        InputError if this write, or the one before it, cannot be finished.
+        """
         step = int(state.step)
         if step == self.latest():
             return
-        items = {"state": ocp.args.StandardSave(flatten(state)), "meta": ocp.args.JsonSave(meta)}
-        self.manager.save(step, args=ocp.args.Composite(**items))
+        flat = flatten(state)
+        items = {
+            "state": ocp.args.StandardSave(flat),
+            "meta": ocp.args.JsonSave({**meta, "sha256": digest(flat, meta)}),
+        }
+        with self._told():
+            self.manager.save(step, args=ocp.args.Composite(**items))
 
-    def restore(self, like: State) -> tuple[State, dict]:
-        """(state, meta) of the newest checkpoint. InputError names it if it is missing, damaged or of another shape."""
-        step = self.latest()
-        if step is None:
+    def restore(self, like: State, mend: bool = False) -> tuple[State, dict]:
+        """(state, meta) of the newest checkpoint that is whole, and a line on stderr for each newer one that is not.
+
+        mend: damaged ones are renamed to `<step>.damaged`, so that their steps can be saved anew.
+        InputError if there is none, or none can be read.
+        """
+        refused: dict[int, Exception] = {}
+        for step in sorted(self.manager.all_steps(), reverse=True):
+            try:
+                found = self.read(step, like)
+            except Exception as error:  # a damaged file comes as almost anything, a bare Exception among them
+                refused[step] = error
+                continue
+            for bad, error in refused.items():
+                tell(f"{self.folder / str(bad)}: damaged ({reason(error)}); the checkpoint before it, {step}, is used")
+            if mend:
+                self._set_aside(refused)
+            return found
+        if not refused:
             raise InputError(f"{self.folder}: no finished checkpoint; train the run first")
+        step, error = next(iter(refused.items()))
+        raise InputError(
+            f"{self.folder / str(step)}: this checkpoint cannot be read (damaged, or of other settings), and there is "
+            f"none before it that can; remove the run and train anew. {reason(error)}"
+        ) from error
+
+    def read(self, step: int, like: State) -> tuple[State, dict]:
+        """(state, meta) of one checkpoint, whole and checked against its digest; else almost any exception."""
         abstract = jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype), flatten(like))
         items = {"state": ocp.args.StandardRestore(abstract), "meta": ocp.args.JsonRestore()}
-        try:
-            found = self.manager.restore(step, args=ocp.args.Composite(**items))
-            return unflatten(found["state"], like), found["meta"]
-        except Exception as error:  # a damaged file comes as almost anything, a bare Exception from Orbax among them
-            why = (str(error).splitlines() or [type(error).__name__])[0][:200]
-            raise InputError(
-                f"{self.folder / str(step)}: this checkpoint cannot be read (damaged, or of other settings); "
-                f"remove that folder to go on from the one before. {why}"
-            ) from error
+        found = self.manager.restore(step, args=ocp.args.Composite(**items))
+        meta = dict(found["meta"])
+        said = meta.pop("sha256", None)  # checkpoints of versions before this one have none
+        if said is not None and said != digest(found["state"], meta):
+            raise ValueError("its numbers are not those that were saved")
+        return unflatten(found["state"], like), meta
+
+    def _set_aside(self, steps: dict[int, Exception]) -> None:
+        for step in steps:
+            place = self.folder / f"{step}.damaged"
+            shutil.rmtree(place, ignore_errors=True)
+            (self.folder / str(step)).rename(place)
+        self.manager.reload()

@@ -51,18 +51,22 @@ class Metrics:
 
 
 def read_metrics(file: Path) -> list[dict]:
-    """The lines of a metrics.jsonl; a last line that was cut short by a kill is left out."""
+    """The lines of a metrics.jsonl; one that is damaged, or was cut short by a kill, is left out."""
     lines = []
-    for text in Path(file).read_text(encoding="utf-8").splitlines() if Path(file).exists() else []:
+    for text in Path(file).read_bytes().splitlines() if Path(file).exists() else []:
         try:
-            lines.append(json.loads(text))
-        except json.JSONDecodeError:
-            break
+            line = json.loads(text)
+        except ValueError:
+            continue
+        if isinstance(line, dict) and isinstance(line.get("step"), int):
+            lines.append(line)
     return lines
 
 
 def cut_after(file: Path, step: int) -> None:
-    """Drops lines beyond `step`, where a resumed run will write them again."""
+    """Drops lines beyond `step`, where a resumed run will write them again. The file is replaced as a whole."""
     kept = [line for line in read_metrics(file) if line["step"] <= step]
     if file.exists():
-        file.write_text("".join(json.dumps(line) + "\n" for line in kept), encoding="utf-8")
+        part = file.with_suffix(".partial")
+        part.write_text("".join(json.dumps(line) + "\n" for line in kept), encoding="utf-8")
+        part.replace(file)

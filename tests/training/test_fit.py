@@ -1,10 +1,7 @@
 """A run on disk: what it holds, that stopping it any way changes nothing, and that no mistake harms it."""
 
 import json
-import random
 import shutil
-import signal
-import time
 
 import jax
 import numpy as np
@@ -59,44 +56,6 @@ def test_resume_through_disk_equals_the_straight_run(tiny, tiny_recipe, tmp_path
     assert sheets[0] == sheets[1]
 
 
-def wait_for(condition, process):
-    for _ in range(1200):
-        if condition():
-            return
-        assert process.poll() is None, process.communicate()[1][-3000:]
-        time.sleep(0.05)
-    pytest.fail("the run does not get on")
-
-
-def saved(folder):
-    return [int(p.name) for p in folder.glob("checkpoints/*") if p.name.isdecimal()]
-
-
-def test_killed_and_interrupted_it_ends_as_if_it_had_not_been(tiny, tiny_recipe, tmp_path, start):
-    """kill -9 at a random moment after the first checkpoint, then Ctrl-C, then on to the end."""
-    made, out = tiny_recipe("vae", checkpoint_every=25, log_every=5, sheet_every=40), tmp_path / "run"
-    settings = [f"--set={k}={v}" for k, v in made.settings().items() if not isinstance(v, tuple)]
-    command = ["-m", "prodgen_jax.cli", "train", "vae", tiny.path, "--out", out, "--steps", 10**6, *settings]
-    killed = start(*command)
-    wait_for(lambda: saved(out), killed)
-    time.sleep(random.uniform(0, 0.5))
-    killed.kill()
-    killed.wait()
-    before = max(saved(out))
-    stopped = start(*command, "--resume")
-    wait_for(lambda: max(saved(out)) > before, stopped)
-    stopped.send_signal(signal.SIGINT)
-    out_text, err = stopped.communicate(timeout=60)
-    last = max(saved(out))
-    assert stopped.returncode == 130 and out_text == "" and "Traceback" not in err
-    assert f"stopped after step {last:,}, which is saved; go on with --resume" in err
-    resumed = fit(made, tiny, out, steps=last + 3, resume=True)
-    assert same(fit(made, tiny, tmp_path / "straight", steps=last + 3), resumed)
-    steps = [line["step"] for line in resumed.metrics]
-    assert steps == sorted(set(steps)) and steps[-1] == last + 3
-    assert 1 <= len(saved(out)) <= made.fit.keep
-
-
 def test_lines_beyond_the_checkpoint_are_written_again(copy, tiny, tiny_recipe):
     lines = (copy / "metrics.jsonl").read_text()
     wrong = json.dumps({"step": 3, "time_s": 9.0, "loss/kl": -1.0})
@@ -147,6 +106,13 @@ def test_other_settings_cannot_resume(copy, tiny, tiny_recipe, change, named):
     with pytest.raises(InputError, match=named):
         fit(tiny_recipe(**{"name": "vae", **change}), tiny, copy, steps=4, resume=True)
     assert contents(copy) == before
+
+
+def test_a_setting_that_is_newer_than_the_run_does_not_keep_it_from_going_on(copy, tiny, tiny_recipe):
+    config = json.loads((copy / "config.json").read_text())
+    del config["settings"]["sheet_every"]
+    (copy / "config.json").write_text(json.dumps(config))
+    assert fit(tiny_recipe("vae"), tiny, copy, steps=3, resume=True).step == 3
 
 
 def test_other_data_or_another_seed_cannot_resume(copy, noise_set, tiny, tiny_recipe):
@@ -220,13 +186,45 @@ DAMAGE = {
 }
 
 
+def flip(path, share):
+    data = bytearray(path.read_bytes())
+    data[int(share * (len(data) - 1))] ^= 0b100
+    path.write_bytes(data)
+
+
+DAMAGE |= {f"a bit at {share:.0%}": lambda step, share=share: flip(largest(step), share) for share in (0.05, 0.5, 0.95)}
+
+
+@pytest.fixture(scope="module")
+def two_saved(tiny, tiny_recipe, tmp_path_factory):
+    """(a run with checkpoints at 2 and 4, the straight run to 5)."""
+    made, folder = tiny_recipe("vae", checkpoint_every=2), tmp_path_factory.mktemp("saved")
+    return tuple(fit(made, tiny, folder / str(steps), steps=steps) for steps in (4, 5))
+
+
 @pytest.mark.parametrize("damage", DAMAGE.values(), ids=DAMAGE)
-def test_a_damaged_checkpoint_is_named(copy, tiny, tiny_recipe, damage):
+def test_a_damaged_checkpoint_gives_way_to_the_one_before(two_saved, tiny, tmp_path, capsys, damage):
+    short, straight = two_saved
+    copy = shutil.copytree(short.path, tmp_path / "copy")
+    damage(copy / "checkpoints" / "4")
+    before = contents(copy)
+    assert open_run(copy).step == 2 and contents(copy) == before
+    assert "copy/checkpoints/4: damaged" in capsys.readouterr().err
+    resumed = fit(short.recipe, tiny, copy, steps=5, resume=True)
+    assert "copy/checkpoints/4: damaged" in capsys.readouterr().err
+    assert same(straight, resumed) and (copy / "checkpoints" / "4.damaged").is_dir()
+    assert capsys.readouterr().err == "" and [line["step"] for line in resumed.metrics] == [1, 2, 3, 4, 5]
+
+
+@pytest.mark.parametrize("damage", DAMAGE.values(), ids=DAMAGE)
+def test_the_only_checkpoint_if_damaged_is_named(copy, tiny, tiny_recipe, damage):
     damage(copy / "checkpoints" / "2")
-    with pytest.raises(InputError, match="copy/checkpoints/2.*remove that folder"):
+    before = contents(copy)
+    with pytest.raises(InputError, match="copy/checkpoints/2.*none before it"):
         _ = open_run(copy).params
     with pytest.raises(InputError, match="copy/checkpoints/2"):
         fit(tiny_recipe("vae"), tiny, copy, steps=4, resume=True)
+    assert contents(copy) == before
 
 
 def test_without_a_checkpoint(copy):

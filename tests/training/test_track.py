@@ -36,3 +36,9 @@ def test_cut_after(tmp_path):
     file.write_text('{"step": 2}\n{"step": 3}\n{"step": 4}\n{"ste')
     cut_after(file, 3)
     assert file.read_text() == '{"step": 2}\n{"step": 3}\n'
+
+
+def test_a_damaged_line_takes_no_other_with_it(tmp_path):
+    file = tmp_path / "metrics.jsonl"
+    file.write_bytes(b'{"step": 1}\n{"st\xff\x00": 2}\n7\n{"stop": 3}\n{"step": 4}\n')
+    assert [line["step"] for line in read_metrics(file)] == [1, 4]

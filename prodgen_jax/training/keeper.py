@@ -1,0 +1,78 @@
+"""What happens to a run's states as they come: checked and logged, saved, drawn."""
+
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import jax
+
+from prodgen_jax.data.images import save_png, sheet, to_uint8
+from prodgen_jax.methods.core import Method
+from prodgen_jax.progress import Progress
+from prodgen_jax.training.checkpoint import Checkpoints
+from prodgen_jax.training.loop import Tick
+from prodgen_jax.training.recipe import FitSettings
+from prodgen_jax.training.track import Metrics
+
+SHEET_SEED = 0  # the same latent draws on every sheet, so that sheets show progress and not luck
+
+
+@dataclass
+class Clock:
+    """Seconds of training, those of earlier starts included and pauses left out; no change of the date moves it."""
+
+    before: float = 0.0
+    begun: float = field(default_factory=time.monotonic)
+
+    @property
+    def seconds(self) -> float:
+        return self.before + time.monotonic() - self.begun
+
+    def skip(self, seconds: float) -> None:
+        self.begun += seconds
+
+
+class Sheets:
+    """Writes `samples/<step>.png` from the averaged parameters."""
+
+    def __init__(self, method: Method, folder: Path, n: int):
+        self.folder, self.n = folder, n
+        self.sampler = jax.jit(lambda params, keys: method.sample(params, keys, {}))
+
+    def __call__(self, tick: Tick) -> None:
+        keys = jax.random.split(jax.random.key(SHEET_SEED), self.n)
+        images = self.sampler(tick.host_state().averaged, keys)
+        save_png(self.folder / f"{tick.step:07d}.png", sheet(to_uint8(images)))
+
+
+@dataclass
+class Keeper:
+    """What happens to each tick: its metrics are checked and logged, some states are saved, some are drawn."""
+
+    settings: FitSettings
+    clock: Clock
+    log: Metrics
+    saves: Checkpoints
+    draw: Sheets
+    bar: Progress
+
+    def see(self, tick: Tick, before: int) -> None:
+        """`before`: the step of the tick before this one."""
+        if self.log.add(tick.step, tick.metrics, self.clock.seconds):
+            self.bar.shown = {k: v for k, v in self.log.last.items() if k.startswith("loss/")}
+        self.bar.advance(tick.step - before)
+        if crossed(self.settings.checkpoint_every, before, tick.step):
+            self.save(tick)
+        if crossed(self.settings.sheet_every, before, tick.step):
+            paused = time.monotonic()
+            self.draw(tick)
+            self.clock.skip(time.monotonic() - paused)
+
+    def save(self, tick: Tick) -> None:
+        self.log.flush(self.clock.seconds)  # first, so that nothing that is no number is ever saved
+        self.saves.save(tick.host_state(), {"seconds": self.clock.seconds})
+
+
+def crossed(every: int, before: int, now: int) -> bool:
+    """Whether a multiple of `every` lies in (before, now]; never where every is 0."""
+    return bool(every) and now // every > before // every

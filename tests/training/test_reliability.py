@@ -1,0 +1,92 @@
+"""Some cases of benchmarks/reliability.py, whose table is docs/reliability.md, and that no pickle is ever loaded."""
+
+import contextlib
+import importlib.util
+import os
+import pickle
+import shutil
+import sys
+from pathlib import Path
+
+import pytest
+
+from prodgen_jax.errors import InputError
+from prodgen_jax.sampling.sample import sample
+from prodgen_jax.training.fit import fit
+from prodgen_jax.training.run import open_run
+
+SCRIPT = Path(__file__).parents[2] / "benchmarks" / "reliability.py"
+SPEC = importlib.util.spec_from_file_location("reliability", SCRIPT)
+matrix = importlib.util.module_from_spec(SPEC)
+sys.modules["reliability"] = matrix  # dataclasses look their module up
+SPEC.loader.exec_module(matrix)
+
+CASES = matrix.cases(moments=2, seed=11)
+DISKS = ("full disk", "read-only folder")
+
+
+@pytest.fixture(scope="module")
+def lab(tiny, tmp_path_factory):
+    return matrix.Lab(tiny.path, tmp_path_factory.mktemp("lab"))
+
+
+def may_mount(folder):
+    try:
+        with matrix.small_disk(folder):
+            return True
+    except OSError:
+        return False
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", CASES)
+def test_a_bad_end_loses_nothing(lab, name, tmp_path):
+    if name in DISKS and not may_mount(tmp_path / "disk"):
+        pytest.skip("mounting a small disk needs root")
+    row = CASES[name](lab)
+    assert row.resumed > row.saved >= matrix.EVERY
+
+
+# --- no pickle ----------------------------------------------------------------------------------------------------
+
+WATCH = []  # [whether it is on, what was seen]; a hook can be added but never taken away
+
+
+class Canary:
+    """What it would do to whoever unpickles it: make a folder."""
+
+    def __init__(self, path):
+        self.path = str(path)
+
+    def __reduce__(self):
+        return os.mkdir, (self.path,)
+
+
+@pytest.fixture
+def unpickled():
+    """The names that are unpickled during the test."""
+    if not WATCH:
+        WATCH.append(False)
+        sys.addaudithook(lambda event, args: WATCH.append(args) if WATCH[0] and event == "pickle.find_class" else None)
+    WATCH[:] = [True]
+    yield WATCH
+    WATCH[0] = False
+
+
+def test_no_pickle_is_loaded_from_a_run_folder(run, tiny, tiny_recipe, tmp_path, unpickled):
+    """Each file of a run in turn is a pickle that would show itself; resuming and sampling refuse it or do without."""
+    evil = pickle.dumps(Canary(tmp_path / "canary"))
+    files = [p.relative_to(run.path) for p in run.path.rglob("*") if p.is_file() and p.suffix != ".png"]
+    assert len(files) > 5
+    for i, file in enumerate(files):
+        copy = shutil.copytree(run.path, tmp_path / str(i))
+        (copy / file).write_bytes(evil)
+        with contextlib.suppress(InputError):
+            sample(open_run(copy), 1)
+        with contextlib.suppress(InputError):
+            fit(tiny_recipe("vae"), tiny, copy, steps=2, resume=True)
+        shutil.rmtree(copy)
+    assert unpickled == [True] and not (tmp_path / "canary").exists()
+    with pytest.raises(FileNotFoundError):  # so the watch works: a pickle that is loaded is seen
+        pickle.loads(pickle.dumps(Canary(tmp_path / "no" / "such")))
+    assert len(unpickled) == 2
