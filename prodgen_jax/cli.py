@@ -73,6 +73,8 @@ def run_train(args: argparse.Namespace) -> None:
         devices=args.devices,
     )
     print(f"{run.path}: {made.name}, step {run.step:,}, {run.seconds:.0f} s of training")
+    if run.best:
+        print("{path}/best: validation {metric} {value:.4g} at step {step:,}".format(path=run.path, **run.best))
 
 
 def run_sample(args: argparse.Namespace) -> None:

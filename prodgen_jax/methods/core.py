@@ -47,6 +47,8 @@ class Method:
     sample:     (params, keys [n], cond {attribute: int [n]}) -> images, float [n h w c] in [-1, 1].
     ema:        {group: step -> decay}; a group left out has no average.
     conditions: attributes that `sample` understands.
+    validate:   (params, batch, keys [b]) -> {name: scalar}, one metric, the mean over the batch; lower is better.
+                None where no loss says how good the pictures are (a GAN's does not).
     """
 
     init: Callable
@@ -55,6 +57,7 @@ class Method:
     sample: Callable
     ema: Mapping[str, Callable] = field(default_factory=dict)
     conditions: tuple[str, ...] = ()
+    validate: Callable | None = None
 
 
 class State(NamedTuple):

@@ -125,13 +125,20 @@ def denoiser(s: DenoiserSettings, spec: Spec, frame: Frame) -> Method:
     def network(params, label):
         return lambda x, t: nnx.merge(graph, params["unet"], copy=True)(x, t, label)
 
-    def turn(params, extra, batch, keys, step):
+    def errors(params, batch, keys, together, each):
+        """(weighted, plain) error of each picture at a time and a noise of its own; attributes hidden in these shares."""
         k_time, k_noise, k_drop = jnp.moveaxis(jax.vmap(lambda key: jax.random.split(key, 3))(keys), 1, 0)
-        label = hide(k_drop, {name: batch["label"][name] for name in attributes}, s.drop, s.drop_each)
+        label = hide(k_drop, {name: batch["label"][name] for name in attributes}, together, each)
         t, eps = jax.vmap(frame.draw_time)(k_time), normal(k_noise, shape)
-        weighted, error = denoising_loss(frame, network(params, label), batch["image"], t, eps)
+        return denoising_loss(frame, network(params, label), batch["image"], t, eps)
+
+    def turn(params, extra, batch, keys, step):
+        weighted, error = errors(params, batch, keys, s.drop, s.drop_each)
         loss = weighted.mean()
         return loss, (extra, {"loss/denoise": loss, "loss/error": error.mean()})
+
+    def validate(params, batch, keys):
+        return {"denoise": errors(params, batch, keys, 0.0, 0.0)[0].mean()}
 
     def sample(params, keys, cond):
         label = {name: cond.get(name, jnp.full(keys.shape[0], -1)) for name in attributes}
@@ -148,4 +155,5 @@ def denoiser(s: DenoiserSettings, spec: Spec, frame: Frame) -> Method:
         sample=sample,
         ema={"unet": power_ema()},
         conditions=tuple(attributes),
+        validate=validate,
     )

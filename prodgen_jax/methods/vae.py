@@ -132,10 +132,15 @@ def vae(settings: VAESettings, spec: Spec) -> Method:
         metrics = {"loss/elbo": jnp.mean(fit - cost), "loss/kl": cost.mean(), "loss/bits_per_dim": bits}
         return jnp.mean(weight * cost - fit), (extra, metrics)
 
+    def validate(params, batch, keys):
+        bound, cost = elbo(nets, params, batch["image"], normal(keys, (s.latent,)))
+        return {"bits_per_dim": bits_per_dim(bound - cost, dims).mean()}
+
     return Method(
         init=nets.init,
         turns=(Turn("vae", turn),),
         optim={"vae": optax.chain(optax.clip_by_global_norm(s.clip), optax.adam(s.lr))},
         sample=lambda params, keys, cond: nets.decode(params, nets.from_noise(params, normal(keys, (s.latent,))))[0],
         ema={"vae": power_ema()},
+        validate=validate,
     )

@@ -104,6 +104,8 @@ class Checkpoints:
         step = int(state.step)
         if step == self.latest():
             return
+        for other in [s for s in self.manager.all_steps() if s > step]:  # of a course that was not taken again
+            self.manager.delete(other)
         flat = flatten(state)
         items = {
             "state": ocp.args.StandardSave(flat),

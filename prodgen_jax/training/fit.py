@@ -3,24 +3,36 @@
 import json
 import math
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 import jax
 
-from prodgen_jax.data.prepared import PreparedSet, Split
+from prodgen_jax.data.prepared import PreparedSet
 from prodgen_jax.errors import InputError
 from prodgen_jax.methods import Spec
 from prodgen_jax.methods.core import Method, State, init_state
 from prodgen_jax.progress import Progress
 from prodgen_jax.training.checkpoint import Checkpoints
 from prodgen_jax.training.keeper import Clock, Keeper, Sheets
-from prodgen_jax.training.loop import check, loop
-from prodgen_jax.training.recipe import Recipe
-from prodgen_jax.training.run import Run, config_of, open_run
+from prodgen_jax.training.loop import Tick, check, loop
+from prodgen_jax.training.recipe import FitSettings, Recipe
+from prodgen_jax.training.run import BEST, Run, config_of, open_run
 from prodgen_jax.training.stop import Stop
 from prodgen_jax.training.track import Metrics
+from prodgen_jax.training.validate import Best, Checks, Validation
+
+LEAST = {  # of the housekeeping's settings
+    "log_every": 1,
+    "checkpoint_every": 0,
+    "sheet_every": 0,
+    "sheet_images": 1,
+    "keep": 1,
+    "eval_every": 0,
+    "eval_images": 0,
+    "patience": 0,
+}
 
 
 def use_compilation_cache() -> None:
@@ -89,6 +101,25 @@ def check_numbers(steps: int | None, minutes: float | None, seed: int) -> None:
             raise InputError(f"{name}={value}: must be above 0")
 
 
+def check_fit(settings: FitSettings) -> None:
+    """InputError where a number of the housekeeping cannot be, or patience has nothing to count."""
+    for name, least in LEAST.items():
+        if getattr(settings, name) < least:
+            raise InputError(f"{name}={getattr(settings, name)}: must be {least} or more")
+    if settings.patience and not settings.eval_every:
+        raise InputError(
+            f"patience={settings.patience} counts checks and eval_every=0 makes none; "
+            "set eval_every to the steps between two checks"
+        )
+
+
+def validation_of(made: Recipe, method: Method, prepared: PreparedSet) -> Validation | None:
+    """The metric to check by, where checks are asked for. InputError where the method has none."""
+    if not made.fit.eval_every:
+        return None
+    return Validation(made.name, method, prepared.split("validation"), made.fit.eval_images, made.loop.batch)
+
+
 def fit(
     made: Recipe,
     prepared: PreparedSet,
@@ -99,10 +130,13 @@ def fit(
     resume: bool = False,
     seed: int = 0,
     devices: int | None = None,
+    on_check: Callable[[int, float], None] | None = None,
 ) -> Run:
     """Trains `made` on the set's training split into the run folder `out`, and returns the run.
 
     Until `steps` in all, or until `minutes` of training (compilation counts, sheets do not), whichever is first.
+    Where `patience` is set, also until so many checks of the validation metric brought nothing better; the run's best
+    state is then in `out/best`. on_check: called with (step, value) after each check; what it raises ends the run.
     resume: go on with the run that is in `out`; where there is none, start it.
     Ctrl-C saves and raises KeyboardInterrupt, SIGTERM saves and raises Preempted, a second one stops at once.
     InputError on bad settings, where a loss is no number, or where nothing can be written.
@@ -111,33 +145,54 @@ def fit(
     out, limit = Path(out), math.inf if minutes is None else 60 * minutes
     split, method = prepared.split("train"), made.build(Spec.of(prepared))
     check(method, split, made.loop, made.augment, devices)
+    check_fit(made.fit)
+    validation = validation_of(made, method, prepared)
     use_compilation_cache()
     with Stop() as stop:
         enter(out, config_of(made, prepared, seed), resume)
-        with writing(out):
-            step = go(made, method, split, out, stop, steps=steps, limit=limit, seed=seed, devices=devices)
+        with writing(out), keeping(made, method, out, seed, steps, validation, on_check) as (keeper, state):
+            step = int(state.step)
+            ticks = loop(method, split, made.loop, made.augment, seed=seed, state=state, stop=steps, devices=devices)
+            step = play(ticks, keeper, stop, step, steps or math.inf, limit)
     stop.tell(step)
     return open_run(out)
 
 
-def go(made: Recipe, method: Method, split: Split, out: Path, stop: Stop, *, steps, limit, seed, devices) -> int:
-    """Plays the run in `out` on from where it is, and gives back its last step, which is saved."""
-    with Checkpoints(out / "checkpoints", made.fit.keep) as saves:
+@contextmanager
+def keeping(
+    made: Recipe,
+    method: Method,
+    out: Path,
+    seed: int,
+    steps: int | None,
+    validation: Validation | None,
+    on_check: Callable | None,
+) -> Iterator[tuple[Keeper, State]]:
+    """The keeper of the run in `out`, and the state to go on from; closed, all that was begun to be saved is."""
+    best = nullcontext() if validation is None else Checkpoints(out / BEST, 1)
+    with Checkpoints(out / "checkpoints", made.fit.keep) as saves, best as best_saves:
         state, meta = begin(method, saves, seed)
-        clock, before, tick = Clock(meta["seconds"]), int(state.step), None
-        log = Metrics(out / "metrics.jsonl", made.fit.log_every, before)
+        so_far = Best(**meta.get("best", {}))
+        checks = None if validation is None else Checks(made.fit, validation, so_far, best_saves, on_check)
+        log = Metrics(out / "metrics.jsonl", made.fit.log_every, int(state.step))
         draw = Sheets(method, out / "samples", made.fit.sheet_images)
-        with Progress(steps, f"training {made.name}", before) as bar:
-            keeper = Keeper(made.fit, clock, log, saves, draw, bar)
-            ticks = loop(method, split, made.loop, made.augment, seed=seed, state=state, stop=steps, devices=devices)
-            while clock.seconds < limit and not stop.asked and (after := next(ticks, None)):
-                tick = after
-                if limit < math.inf:
-                    bar.fraction = max(clock.seconds / limit, tick.step / (steps or math.inf))
-                keeper.see(tick, before)
-                before = tick.step
-        if tick is not None:
-            keeper.save(tick)
-            if not stop.asked:  # who asks for a stop waits for no picture
-                draw(tick)
-    return before
+        with Progress(steps, f"training {made.name}", int(state.step)) as bar:
+            yield Keeper(made.fit, Clock(meta["seconds"]), log, saves, draw, bar, checks), state
+
+
+def play(ticks: Iterator[Tick], keeper: Keeper, stop: Stop, step: int, steps: float, limit: float) -> int:
+    """Hands each tick to the keeper until an end is met, and gives back the last step, which is saved.
+
+    step: done before; steps, limit: the ends, in steps and in seconds, or inf.
+    """
+    tick, clock = None, keeper.clock
+    while clock.seconds < limit and not stop.asked and not keeper.over and (after := next(ticks, None)):
+        tick, before, step = after, step, after.step
+        if limit < math.inf:
+            keeper.bar.fraction = max(clock.seconds / limit, step / steps)
+        keeper.see(tick, before)
+    if tick is not None:
+        keeper.save(tick)
+        if not stop.asked:  # who asks for a stop waits for no picture
+            keeper.draw(tick)
+    return step

@@ -1,7 +1,9 @@
 """What happens to a run's states as they come: checked and logged, saved, drawn."""
 
 import time
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import jax
@@ -13,6 +15,7 @@ from prodgen_jax.training.checkpoint import Checkpoints
 from prodgen_jax.training.loop import Tick
 from prodgen_jax.training.recipe import FitSettings
 from prodgen_jax.training.track import Metrics
+from prodgen_jax.training.validate import Checks
 
 SHEET_SEED = 0  # the same latent draws on every sheet, so that sheets show progress and not luck
 
@@ -28,8 +31,11 @@ class Clock:
     def seconds(self) -> float:
         return self.before + time.monotonic() - self.begun
 
-    def skip(self, seconds: float) -> None:
-        self.begun += seconds
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        begun = time.monotonic()
+        yield
+        self.begun += time.monotonic() - begun
 
 
 class Sheets:
@@ -55,22 +61,39 @@ class Keeper:
     saves: Checkpoints
     draw: Sheets
     bar: Progress
+    checks: Checks | None = None
 
     def see(self, tick: Tick, before: int) -> None:
         """`before`: the step of the tick before this one."""
         if self.log.add(tick.step, tick.metrics, self.clock.seconds):
             self.bar.shown = {k: v for k, v in self.log.last.items() if k.startswith("loss/")}
         self.bar.advance(tick.step - before)
+        if self.checks and crossed(self.settings.eval_every, before, tick.step):
+            self.check(tick)
         if crossed(self.settings.checkpoint_every, before, tick.step):
             self.save(tick)
         if crossed(self.settings.sheet_every, before, tick.step):
-            paused = time.monotonic()
-            self.draw(tick)
-            self.clock.skip(time.monotonic() - paused)
+            with self.clock.paused():
+                self.draw(tick)
+
+    @property
+    def over(self) -> bool:
+        """Whether the validation metric says that more steps are of no use."""
+        return self.checks is not None and self.checks.over
+
+    def meta(self) -> dict:
+        best = {"best": asdict(self.checks.best)} if self.checks else {}
+        return {"seconds": self.clock.seconds, **best}
+
+    def check(self, tick: Tick) -> None:
+        self.log.flush(self.clock.seconds)
+        with self.clock.paused():
+            found = self.checks(tick.host_state(), self.meta())
+        self.log.write(tick.step, found, self.clock.seconds)
 
     def save(self, tick: Tick) -> None:
         self.log.flush(self.clock.seconds)  # first, so that nothing that is no number is ever saved
-        self.saves.save(tick.host_state(), {"seconds": self.clock.seconds})
+        self.saves.save(tick.host_state(), self.meta())
 
 
 def crossed(every: int, before: int, now: int) -> bool:

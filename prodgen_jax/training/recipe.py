@@ -21,6 +21,9 @@ class FitSettings:
     sheet_every: int = 1000  # between two sample sheets; 0: only at the end
     sheet_images: int = 64  # pictures on a sheet
     keep: int = 2  # newest checkpoints that stay on disk
+    eval_every: int = 0  # between two checks of the validation metric; 0: none
+    eval_images: int = 512  # validation pictures in a check; 0: all
+    patience: int = 0  # checks without a better value after which the run ends; 0: it never ends early
 
 
 PRESETS: Mapping[str, dict] = {

@@ -1,4 +1,4 @@
-"""A run on disk: `config.json`, `metrics.jsonl`, `checkpoints/<step>/`, `samples/<step>.png`."""
+"""A run on disk: `config.json`, `metrics.jsonl`, `checkpoints/<step>/`, `best/<step>/`, `samples/<step>.png`."""
 
 import json
 from collections.abc import Mapping
@@ -17,6 +17,7 @@ from prodgen_jax.training.checkpoint import Checkpoints
 from prodgen_jax.training.recipe import Recipe, recipe
 from prodgen_jax.training.track import read_metrics
 
+BEST = "best"  # the folder of the best checkpoint
 CONFIG = ("method", "settings", "size", "attributes", "fingerprint", "seed", "versions")
 
 
@@ -35,10 +36,14 @@ def config_of(made: Recipe, prepared: PreparedSet, seed: int) -> dict:
 
 @dataclass(frozen=True)
 class Run:
-    """A trained run. `params` are the averaged ones, ready to sample with."""
+    """A trained run. `params` are the averaged ones, ready to sample with.
+
+    part: the folder of its checkpoints: `checkpoints` holds the newest, `best` the one of the best validation metric.
+    """
 
     path: Path
     config: dict
+    part: str = "checkpoints"
 
     @property
     def recipe(self) -> Recipe:
@@ -70,7 +75,7 @@ class Run:
     def _restored(self) -> tuple[State, dict]:
         like = jax.eval_shape(lambda: init_state(self.method, jax.random.key(0)))
         like = like._replace(key=jax.random.key(0))
-        with Checkpoints(self.path / "checkpoints") as saves:
+        with Checkpoints(self.path / self.part) as saves:
             return saves.restore(like)
 
     @property
@@ -87,16 +92,24 @@ class Run:
         return self._restored[1]["seconds"]
 
     @property
+    def best(self) -> dict | None:
+        """{metric, value, step, waited} of the best check so far, None where there was none."""
+        best = self._restored[1].get("best")
+        return best if best and best["step"] else None
+
+    @property
     def metrics(self) -> list[dict]:
         return read_metrics(self.path / "metrics.jsonl")
 
 
 def open_run(path: str | Path) -> Run:
-    """The run in a folder. InputError if it is none."""
-    path = Path(path)
+    """The run in a folder; `RUN/best` is the same run with its best parameters. InputError if it is none."""
+    path, part = Path(path), "checkpoints"
+    if path.name == BEST and not (path / "config.json").exists():
+        path, part = path.parent, BEST
     try:
         config = json.loads((path / "config.json").read_text(encoding="utf-8"))
-        return Run(path, {name: config[name] for name in CONFIG})
+        return Run(path, {name: config[name] for name in CONFIG}, part)
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise InputError(
             f"{path}: not a run folder (no readable config.json); make one with 'prodgen train'"

@@ -45,7 +45,11 @@ class Metrics:
                     )
             self.last |= {name: float(value) for name, value in metrics.items()}
         self.waiting.clear()
-        line = {"step": step, "time_s": round(seconds, 3), **self.last}
+        self.write(step, self.last, seconds)
+
+    def write(self, step: int, values: dict[str, float], seconds: float) -> None:
+        """A line of its own."""
+        line = {"step": step, "time_s": round(seconds, 3), **values}
         with open(self.file, "a", encoding="utf-8") as out:
             out.write(json.dumps(line) + "\n")
 
