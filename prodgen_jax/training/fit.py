@@ -21,6 +21,7 @@ from prodgen_jax.training.recipe import FitSettings, Recipe
 from prodgen_jax.training.run import BEST, Run, config_of, open_run
 from prodgen_jax.training.stop import Stop
 from prodgen_jax.training.track import Metrics
+from prodgen_jax.training.trackers import Trackers, check_trackers
 from prodgen_jax.training.validate import Best, Checks, Validation
 
 LEAST = {  # of the housekeeping's settings
@@ -106,6 +107,7 @@ def check_fit(settings: FitSettings) -> None:
     for name, least in LEAST.items():
         if getattr(settings, name) < least:
             raise InputError(f"{name}={getattr(settings, name)}: must be {least} or more")
+    check_trackers(settings.track)
     if settings.patience and not settings.eval_every:
         raise InputError(
             f"patience={settings.patience} counts checks and eval_every=0 makes none; "
@@ -174,9 +176,10 @@ def keeping(
         state, meta = begin(method, saves, seed)
         so_far = Best(**meta.get("best", {}))
         checks = None if validation is None else Checks(made.fit, validation, so_far, best_saves, on_check)
-        log = Metrics(out / "metrics.jsonl", made.fit.log_every, int(state.step))
-        draw = Sheets(method, out / "samples", made.fit.sheet_images)
-        with Progress(steps, f"training {made.name}", int(state.step)) as bar:
+        step, name = int(state.step), f"training {made.name}"
+        with Trackers(made.fit.track, out, open_run(out).config, step) as trackers, Progress(steps, name, step) as bar:
+            log = Metrics(out / "metrics.jsonl", made.fit.log_every, step, trackers)
+            draw = Sheets(method, out / "samples", made.fit.sheet_images, trackers)
             yield Keeper(made.fit, Clock(meta["seconds"]), log, saves, draw, bar, checks), state
 
 

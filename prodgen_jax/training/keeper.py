@@ -15,6 +15,7 @@ from prodgen_jax.training.checkpoint import Checkpoints
 from prodgen_jax.training.loop import Tick
 from prodgen_jax.training.recipe import FitSettings
 from prodgen_jax.training.track import Metrics
+from prodgen_jax.training.trackers import Trackers
 from prodgen_jax.training.validate import Checks
 
 SHEET_SEED = 0  # the same latent draws on every sheet, so that sheets show progress and not luck
@@ -39,16 +40,18 @@ class Clock:
 
 
 class Sheets:
-    """Writes `samples/<step>.png` from the averaged parameters."""
+    """Writes `samples/<step>.png` from the averaged parameters, and shows it to the trackers."""
 
-    def __init__(self, method: Method, folder: Path, n: int):
-        self.folder, self.n = folder, n
+    def __init__(self, method: Method, folder: Path, n: int, trackers: Trackers):
+        self.folder, self.n, self.trackers = folder, n, trackers
         self.sampler = jax.jit(lambda params, keys: method.sample(params, keys, {}))
 
     def __call__(self, tick: Tick) -> None:
         keys = jax.random.split(jax.random.key(SHEET_SEED), self.n)
         images = self.sampler(tick.host_state().averaged, keys)
-        save_png(self.folder / f"{tick.step:07d}.png", sheet(to_uint8(images)))
+        path = self.folder / f"{tick.step:07d}.png"
+        save_png(path, sheet(to_uint8(images)))
+        self.trackers.sheet(tick.step, path)
 
 
 @dataclass

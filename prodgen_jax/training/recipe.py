@@ -23,6 +23,7 @@ class FitSettings:
     keep: int = 2  # newest checkpoints that stay on disk
     eval_every: int = 0  # between two checks of the validation metric; 0: none
     eval_images: int = 512  # validation pictures in a check; 0: all
+    track: tuple[str, ...] = ("tensorboard",)  # beside metrics.jsonl: tensorboard, wandb, mlflow
     patience: int = 0  # checks without a better value after which the run ends; 0: it never ends early
 
 

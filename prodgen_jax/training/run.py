@@ -1,4 +1,5 @@
-"""A run on disk: `config.json`, `metrics.jsonl`, `checkpoints/<step>/`, `best/<step>/`, `samples/<step>.png`."""
+"""A run on disk: `config.json`, `metrics.jsonl`, `checkpoints/<step>/`, `best/<step>/`, `samples/<step>.png`,
+`tensorboard/`."""
 
 import json
 from collections.abc import Mapping

@@ -7,6 +7,7 @@ from pathlib import Path
 import jax
 
 from prodgen_jax.errors import InputError
+from prodgen_jax.training.trackers import Trackers
 
 
 class DivergedError(InputError):
@@ -19,8 +20,8 @@ class Metrics:
     Values are fetched from the device only when a line is due, so that steps are not held up.
     """
 
-    def __init__(self, file: Path, every: int, start: int):
-        self.file, self.every, self.waiting = file, every, []
+    def __init__(self, file: Path, every: int, start: int, trackers: Trackers | None = None):
+        self.file, self.every, self.waiting, self.trackers = file, every, [], trackers
         self.last: dict[str, float] = {}
         cut_after(file, start)
 
@@ -48,10 +49,12 @@ class Metrics:
         self.write(step, self.last, seconds)
 
     def write(self, step: int, values: dict[str, float], seconds: float) -> None:
-        """A line of its own."""
+        """A line of its own, here and at every tracker."""
         line = {"step": step, "time_s": round(seconds, 3), **values}
         with open(self.file, "a", encoding="utf-8") as out:
             out.write(json.dumps(line) + "\n")
+        if self.trackers is not None:
+            self.trackers.scalars(step, values)
 
 
 def read_metrics(file: Path) -> list[dict]:

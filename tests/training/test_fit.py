@@ -34,7 +34,8 @@ def copy(run, tmp_path):
 
 
 def test_a_run_folder_holds_what_it_says(run, tiny, tiny_recipe):
-    assert sorted(p.name for p in run.path.iterdir()) == ["checkpoints", "config.json", "metrics.jsonl", "samples"]
+    held = ["checkpoints", "config.json", "metrics.jsonl", "samples", "tensorboard"]
+    assert sorted(p.name for p in run.path.iterdir()) == held
     assert run.config["method"] == "vae" and run.config["fingerprint"] == tiny.fingerprint
     assert run.recipe == tiny_recipe("vae") and run.attributes == {k: list(v) for k, v in tiny.attributes.items()}
     assert run.step == 2 and run.seconds > 0 and [p.name for p in (run.path / "samples").iterdir()] == ["0000002.png"]
