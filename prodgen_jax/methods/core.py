@@ -16,6 +16,7 @@ from jax import Array
 from jaxtyping import Float, Int, Key, PyTree
 
 AXIS = "data"  # the axis that a batch is split along
+BAD_TURN = "bad_turn"  # beside a step's metrics: the first turn with a number that is not finite
 STREAM_STEP, STREAM_INIT = 0, 1  # what the run's one seed is folded with
 
 Params = dict[str, PyTree]
@@ -126,17 +127,20 @@ def train_step(method: Method, due: tuple[bool, ...], state: State, batch: Batch
     """Plays the turns that are due, in order, then moves the averages.
 
     batch: this device's share; its arrays have the examples on axis 0. Runs under the named axis `AXIS`.
-    Returns the next state and the metrics, scalars averaged over all devices.
+    Returns the next state and the metrics, scalars averaged over all devices; among them `bad_turn`, the index of the
+    first turn with a metric or a gradient that is not finite, or the number of turns.
     """
     n = jax.tree.leaves(batch)[0].shape[0]
     turn_keys = jax.random.split(jax.random.fold_in(state.key, state.step), len(method.turns))
     metrics: dict[str, Array] = {}
-    for turn, is_due, key in zip(method.turns, due, turn_keys, strict=True):
+    bad = jnp.int32(len(method.turns))
+    for i, (turn, is_due, key) in enumerate(zip(method.turns, due, turn_keys, strict=True)):
         if is_due:
             state, seen = play(method, turn, state, batch, example_keys(key, n))
-            metrics |= seen
+            finite = jnp.isfinite(jnp.stack([jnp.float32(value) for value in seen.values()])).all()
+            metrics, bad = metrics | seen, jnp.where(finite, bad, jnp.minimum(bad, i))
     state = state._replace(ema=update_ema(method, state), step=state.step + 1)
-    return state, metrics
+    return state, {**metrics, BAD_TURN: bad}
 
 
 def power_ema(gamma: float = 6.94) -> Callable:

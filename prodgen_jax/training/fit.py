@@ -20,7 +20,7 @@ from prodgen_jax.training.loop import Tick, check, loop
 from prodgen_jax.training.recipe import FitSettings, Recipe
 from prodgen_jax.training.run import BEST, Run, config_of, open_run
 from prodgen_jax.training.stop import Stop
-from prodgen_jax.training.track import Metrics
+from prodgen_jax.training.track import Metrics, Numbers
 from prodgen_jax.training.trackers import Trackers, check_trackers
 from prodgen_jax.training.validate import Best, Checks, Validation
 
@@ -177,8 +177,9 @@ def keeping(
         so_far = Best(**meta.get("best", {}))
         checks = None if validation is None else Checks(made.fit, validation, so_far, best_saves, on_check)
         step, name = int(state.step), f"training {made.name}"
+        numbers = Numbers(tuple(turn.trains for turn in method.turns), made.loop.nan == "skip")
         with Trackers(made.fit.track, out, open_run(out).config, step) as trackers, Progress(steps, name, step) as bar:
-            log = Metrics(out / "metrics.jsonl", made.fit.log_every, step, trackers)
+            log = Metrics(out / "metrics.jsonl", made.fit.log_every, step, trackers, numbers)
             draw = Sheets(method, out / "samples", made.fit.sheet_images, trackers)
             yield Keeper(made.fit, Clock(meta["seconds"]), log, saves, draw, bar, checks), state
 

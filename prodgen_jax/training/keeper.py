@@ -14,7 +14,7 @@ from prodgen_jax.progress import Progress
 from prodgen_jax.training.checkpoint import Checkpoints
 from prodgen_jax.training.loop import Tick
 from prodgen_jax.training.recipe import FitSettings
-from prodgen_jax.training.track import Metrics
+from prodgen_jax.training.track import Metrics, finite
 from prodgen_jax.training.trackers import Trackers
 from prodgen_jax.training.validate import Checks
 
@@ -68,7 +68,7 @@ class Keeper:
 
     def see(self, tick: Tick, before: int) -> None:
         """`before`: the step of the tick before this one."""
-        if self.log.add(tick.step, tick.metrics, self.clock.seconds):
+        if self.log.add(tick.step, tick.metrics, self.clock.seconds, tick.bad):
             self.bar.shown = {k: v for k, v in self.log.last.items() if k.startswith("loss/")}
         self.bar.advance(tick.step - before)
         if self.checks and crossed(self.settings.eval_every, before, tick.step):
@@ -96,7 +96,7 @@ class Keeper:
 
     def save(self, tick: Tick) -> None:
         self.log.flush(self.clock.seconds)  # first, so that nothing that is no number is ever saved
-        self.saves.save(tick.host_state(), self.meta())
+        self.saves.save(finite(tick.host_state()), self.meta())
 
 
 def crossed(every: int, before: int, now: int) -> bool:

@@ -7,13 +7,17 @@ from typing import NamedTuple
 
 import jax
 import numpy as np
+from jax import Array
 
 from prodgen_jax.data.augment import AugmentSettings, check_labels_survive
 from prodgen_jax.data.loader import Feed, check_route, make_batch, open_feed
 from prodgen_jax.data.prepared import Split
 from prodgen_jax.errors import InputError
 from prodgen_jax.methods.core import Method, State, init_state
-from prodgen_jax.training.parallel import compile_steps, first, period, pick_devices, replicate, share
+from prodgen_jax.training.accumulate import accumulated
+from prodgen_jax.training.parallel import WAYS, compile_steps, first, period, pick_devices, share
+
+POLICIES = ("stop", "skip")
 
 
 @dataclass(frozen=True)
@@ -24,14 +28,21 @@ class LoopSettings:
     route: str = "auto"  # resident, stream, or auto
     resident_mb: int = 4096  # the largest split that auto keeps on the device, MB
     steps_per_dispatch: int = 1  # steps compiled into one call; several on GPU and TPU, one on CPU
+    accumulate: int = 1  # parts that a device's share of a batch is played in, one after the other, to save memory
+    parallel: str = "pmap"  # how devices play together: pmap or shard_map, with the same result
+    nan: str = "stop"  # where a loss or gradient is no number: stop the run, or skip the step
 
 
 class Tick(NamedTuple):
-    """After a dispatch: steps done so far, the state on all devices, metrics (device scalars) of its last step."""
+    """After a dispatch: steps done so far, the state on all devices, metrics (device scalars) of its last step.
+
+    bad: the first step and turn of the dispatch with a number that is not finite, as step * turns + turn, or NEVER.
+    """
 
     step: int
     state: State
     metrics: dict
+    bad: Array
 
     def host_state(self) -> State:
         """One copy of the state, off the device axis."""
@@ -46,14 +57,19 @@ def check(
     check_route(split, settings.route)
     check_labels_survive(augment, method.conditions)
     check_rhythm(method, settings, len(chosen))
+    for name, known in (("parallel", WAYS), ("nan", POLICIES)):
+        if getattr(settings, name) not in known:
+            raise InputError(f"{name}={getattr(settings, name)} is not known; choose {' or '.join(known)}")
     return chosen
 
 
 def check_rhythm(method: Method, settings: LoopSettings, devices: int) -> None:
     """InputError where batch, devices, steps per dispatch and the turns' rhythm do not fit together."""
-    k, p = settings.steps_per_dispatch, period(method)
+    k, p, parts = settings.steps_per_dispatch, period(method), settings.accumulate
     if settings.batch < 1 or settings.batch % devices:
         raise InputError(f"batch={settings.batch} cannot be shared evenly by {devices} devices")
+    if parts < 1 or settings.batch // devices % parts:
+        raise InputError(f"accumulate={parts} cannot cut {settings.batch // devices} pictures into equal parts")
     if k < 1 or (k > 1 and k % p):
         raise InputError(f"steps_per_dispatch={k} must be 1 or a multiple of {p}, the rhythm of this method's turns")
 
@@ -95,12 +111,13 @@ def loop(
     chosen = check(method, split, settings, augment, devices)
     feed = open_feed(split, settings.batch, seed, settings.route, settings.resident_mb * 2**20)
     state = init_state(method, jax.random.key(seed)) if state is None else state
-    start, state = int(state.step), replicate(state, chosen)
-    shared = None if feed.shared is None else replicate(feed.shared, chosen)
-    run = compile_steps(method, make_batch(augment), chosen, shared is not None)
-    several_cpus = len(chosen) > 1 and chosen[0].platform == "cpu"
+    way, on_cpu = WAYS[settings.parallel], chosen[0].platform == "cpu"
+    start, state = int(state.step), way.replicate(state, chosen)
+    shared = None if feed.shared is None else way.replicate(feed.shared, chosen)
+    method = accumulated(method, settings.accumulate, unroll=on_cpu)
+    run = compile_steps(method, make_batch(augment), chosen, shared is not None, way, settings.nan == "skip")
     for step, source, rows in dispatches(feed, start, stop, settings.steps_per_dispatch, len(chosen)):
-        state, metrics = run(step, state, source if shared is None else shared, rows)
-        if several_cpus:  # virtual devices: queued all-reduces may starve each other's threads and abort
+        state, metrics, bad = run(step, state, source if shared is None else shared, rows)
+        if on_cpu and len(chosen) > 1:  # virtual devices: queued all-reduces may starve each other's threads and abort
             jax.block_until_ready(state)
-        yield Tick(step + rows.shape[1], state, first(metrics))
+        yield Tick(step + rows.shape[1], state, first(metrics), first(bad))

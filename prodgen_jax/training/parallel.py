@@ -1,21 +1,25 @@
-"""The same step on one device or on many: the only file that names `pmap`.
+"""The same step on one device or on many: the only file that names `pmap` and `shard_map`.
 
-Arrays here have the devices on axis 0: the state and a resident split are copied to each, indices are shared out.
+Two ways to the same result: `pmap`, and `shard_map` over a mesh of one axis. Arrays here have the devices on axis 0:
+the state and a resident split are copied to each, indices are shared out.
 """
 
 import math
 from collections.abc import Callable, Sequence
 from functools import partial
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from jaxtyping import Int, PyTree
 
 from prodgen_jax.errors import InputError
-from prodgen_jax.methods.core import AXIS, Method, State, due, example_keys, train_step
+from prodgen_jax.methods.core import AXIS, BAD_TURN, Method, State, due, example_keys, train_step
 
+NEVER = 2**31 - 1  # the place of a bad step where there was none
 STREAM_BATCH = 1_000_003  # folded into the step's key for what happens to a batch before the first turn
 
 
@@ -27,10 +31,53 @@ def pick_devices(count: int | None) -> tuple[jax.Device, ...]:
     return tuple(local[:count])
 
 
-def replicate(tree: PyTree, devices: Sequence[jax.Device]) -> PyTree:
-    """A copy on each device, along a new axis 0."""
+class Way(NamedTuple):
+    """replicate: (tree, devices) -> a copy on each device, along a new axis 0.
+
+    compile: (play, devices) -> (dues, state, source, indices) -> (state, metrics), `play` being one device's part of
+    it, with the axis `AXIS` over them; `dues` is static and the given state is consumed.
+    """
+
+    replicate: Callable
+    compile: Callable
+
+
+def pmap_replicate(tree: PyTree, devices: Sequence[jax.Device]) -> PyTree:
     copy = jax.pmap(lambda _, x: x, in_axes=(0, None), devices=devices)
     return copy(jnp.arange(len(devices)), tree)
+
+
+def pmap_compile(play: Callable, devices: Sequence[jax.Device]) -> Callable:
+    return jax.pmap(play, axis_name=AXIS, devices=devices, static_broadcasted_argnums=0, donate_argnums=1)
+
+
+def spread(devices: Sequence[jax.Device], *axes: str) -> NamedSharding:
+    """How an array lies on these devices: its axis 0 shared out along `AXIS`, or whole on each."""
+    return NamedSharding(Mesh(np.array(devices), (AXIS,)), PartitionSpec(*axes))
+
+
+def shard_map_replicate(tree: PyTree, devices: Sequence[jax.Device]) -> PyTree:
+    def copy(tree: PyTree) -> PyTree:
+        return jax.tree.map(lambda x: jnp.broadcast_to(x[None], (len(devices), *x.shape)), tree)
+
+    everywhere = jax.device_put(tree, spread(devices))
+    return jax.jit(copy, out_shardings=spread(devices, AXIS))(everywhere)
+
+
+def shard_map_compile(play: Callable, devices: Sequence[jax.Device]) -> Callable:
+    lies = spread(devices, AXIS)
+
+    def run(dues: tuple, *trees: PyTree) -> PyTree:
+        def one(*own: PyTree) -> PyTree:
+            out = play(dues, *jax.tree.map(lambda x: x[0], own))
+            return jax.tree.map(lambda x: x[None], out)
+
+        return jax.shard_map(one, mesh=lies.mesh, in_specs=lies.spec, out_specs=lies.spec, check_vma=False)(*trees)
+
+    return jax.jit(run, static_argnums=0, donate_argnums=1, in_shardings=lies, out_shardings=lies)
+
+
+WAYS = {"pmap": Way(pmap_replicate, pmap_compile), "shard_map": Way(shard_map_replicate, shard_map_compile)}
 
 
 def first(tree: PyTree) -> PyTree:
@@ -49,58 +96,73 @@ def period(method: Method) -> int:
     return math.lcm(*(turn.every for turn in method.turns))
 
 
+def refuse(bad: Int[Array, ""], before: State, after: State) -> State:
+    """The state after a step, or where a turn went bad the state before it, one step on: the step is skipped."""
+    trained = ("params", "opt", "ema", "extra")
+    return after._replace(
+        **{
+            name: jax.tree.map(lambda old, new: jnp.where(bad, old, new), getattr(before, name), getattr(after, name))
+            for name in trained
+        }
+    )
+
+
 def steps(
     method: Method,
     make_batch: Callable,
-    dues: tuple,
+    skip: bool,
     shared: bool,
+    dues: tuple,
     state: State,
     source: dict,
     indices: Int[Array, "k b"],
-) -> tuple[State, dict]:
+) -> tuple[State, dict, Int[Array, ""]]:
     """Plays k steps on one device's share; `dues` holds what is due in each step of one period (or of all k).
+
+    skip: a step with a number that is not finite leaves the state as it was. Returned beside state and metrics: the
+    first such step and turn, as step * turns + turn, or NEVER.
 
     Several steps become one dispatch through `scan` over whole periods. On CPU k is 1 and nothing is scanned: XLA's
     convolution gradients are 40 to 60 times slower inside a loop there.
     """
 
-    def one(state: State, dues_now: tuple, source: dict, rows: Int[Array, "b"]) -> tuple[State, dict]:
+    def one(state: State, dues_now: tuple, source: dict, rows: Int[Array, "b"]) -> tuple[State, dict, Array]:
         key = jax.random.fold_in(jax.random.fold_in(state.key, state.step), STREAM_BATCH)
         batch = make_batch(source, rows, example_keys(key, rows.shape[0]))
-        return train_step(method, dues_now, state, batch)
+        after, metrics = train_step(method, dues_now, state, batch)
+        turn, turns = metrics.pop(BAD_TURN), len(method.turns)
+        bad = turn < turns
+        place = jnp.where(bad, state.step * turns + turn, NEVER)
+        return refuse(bad, state, after) if skip else after, metrics, place
 
-    def one_period(state: State, inputs: tuple) -> tuple[State, dict]:
-        metrics: dict = {}
+    def one_period(state: State, inputs: tuple) -> tuple[State, tuple]:
+        metrics, place = {}, jnp.int32(NEVER)
         for i, dues_now in enumerate(dues):
             own, rows = jax.tree.map(lambda x, i=i: x[i], inputs)
-            state, seen = one(state, dues_now, source if shared else own, rows)
-            metrics |= seen
-        return state, metrics
+            state, seen, found = one(state, dues_now, source if shared else own, rows)
+            metrics, place = metrics | seen, jnp.minimum(place, found)
+        return state, (metrics, place)
 
     inputs = (None if shared else source, indices)
     periods = indices.shape[0] // len(dues)
     if periods == 1:
-        return one_period(state, inputs)
+        state, (metrics, place) = one_period(state, inputs)
+        return state, metrics, place
     inputs = jax.tree.map(lambda x: x.reshape(periods, len(dues), *x.shape[1:]), inputs)
-    state, metrics = jax.lax.scan(one_period, state, inputs)
-    return state, jax.tree.map(lambda x: x[-1], metrics)
+    state, (metrics, places) = jax.lax.scan(one_period, state, inputs)
+    return state, jax.tree.map(lambda x: x[-1], metrics), places.min()
 
 
-def compile_steps(method: Method, make_batch: Callable, devices: Sequence[jax.Device], shared: bool) -> Callable:
-    """(step, state, source, indices) -> (state, metrics), in parallel over devices; the given state is consumed.
+def compile_steps(
+    method: Method, make_batch: Callable, devices: Sequence[jax.Device], shared: bool, way: Way, skip: bool
+) -> Callable:
+    """(step, state, source, indices) -> what `steps` gives, in parallel over devices; the given state is consumed.
 
     step: the first step's number, a Python int: it decides which turns are due.
     """
-    play = partial(steps, method, make_batch)
-    parallel = jax.pmap(
-        lambda dues, state, source, indices: play(dues, shared, state, source, indices),
-        axis_name=AXIS,
-        devices=devices,
-        static_broadcasted_argnums=0,
-        donate_argnums=1,
-    )
+    parallel = way.compile(partial(steps, method, make_batch, skip, shared), devices)
 
-    def run(step: int, state: State, source: dict, indices: Int[np.ndarray, "devices k b"]) -> tuple[State, dict]:
+    def run(step: int, state: State, source: dict, indices: Int[np.ndarray, "devices k b"]) -> tuple:
         k, p = indices.shape[1], period(method)
         dues = tuple(due(method, step + i) for i in range(p if k % p == 0 else k))
         return parallel(dues, state, source, indices)

@@ -1,7 +1,7 @@
 """Run by test_loop in a process with eight virtual devices: trains recipes on 1, 2 and 8 of them.
 
-Arguments: a prepared set, and JSON {method: settings}. Prints {method: {devices: [distance, step's metrics]}}: how far
-the parameters and averages end from those of one device, as a share of their norm.
+Arguments: a prepared set, and JSON {label: [method, settings]}. Prints {label: {devices: [distance, step's metrics]}}:
+how far the parameters and averages end from those of the method's first label on one device, as a share of their norm.
 """
 
 import json
@@ -31,11 +31,11 @@ def train(name: str, settings: dict, prepared, devices: int) -> tuple[tuple, dic
 
 
 def main(path: str, recipes: str) -> None:
-    prepared, found = open_prepared(path), {}
-    for name, settings in json.loads(recipes).items():
+    prepared, found, firsts = open_prepared(path), {}, {}
+    for label, (name, settings) in json.loads(recipes).items():
         ends = {count: train(name, settings, prepared, count) for count in COUNTS}
-        alone = ends[1][0]
-        found[name] = {
+        alone = firsts.setdefault(name, ends[1][0])
+        found[label] = {
             count: [norm(jax.tree.map(lambda a, b: a - b, end, alone)) / norm(alone), metrics]
             for count, (end, metrics) in ends.items()
         }

@@ -3,7 +3,7 @@
 import jax.numpy as jnp
 import pytest
 
-from prodgen_jax.training.track import DivergedError, Metrics, cut_after, read_metrics
+from prodgen_jax.training.track import MOST_SKIPS, DivergedError, Metrics, Numbers, cut_after, read_metrics
 
 
 def test_every_nth_step_is_a_line_and_rare_metrics_stay(tmp_path):
@@ -42,3 +42,26 @@ def test_a_damaged_line_takes_no_other_with_it(tmp_path):
     file = tmp_path / "metrics.jsonl"
     file.write_bytes(b'{"step": 1}\n{"st\xff\x00": 2}\n7\n{"stop": 3}\n{"step": 4}\n')
     assert [line["step"] for line in read_metrics(file)] == [1, 4]
+
+
+def test_a_bad_turn_is_named_with_its_group(tmp_path):
+    """The sixth step's place is 5 * 2 + 1 where the second of two turns is bad."""
+    log = Metrics(tmp_path / "metrics.jsonl", 1, 0, numbers=Numbers(("critic", "generator")))
+    bad = {"grad/critic": float("nan"), "grad/generator": float("nan"), "loss/generator": float("nan")}
+    with pytest.raises(DivergedError, match=r"step 6: grad/generator is nan \(turn 2 of 2, which trains 'generator'\)"):
+        log.add(6, bad, 0.1, bad=5 * 2 + 1)
+
+
+def test_skipped_steps_are_told_and_left_out_until_they_are_too_many(tmp_path, capsys):
+    file = tmp_path / "metrics.jsonl"
+    log = Metrics(file, 1, 0, numbers=Numbers(("net",), skip=True))
+    good, bad = {"loss/a": 1.0}, {"loss/a": float("nan")}
+    log.add(1, good, 0.1)
+    log.add(2, bad, 0.2, bad=1)
+    log.add(3, good, 0.3)
+    assert "step 2: loss/a is nan" in capsys.readouterr().err
+    assert [line["loss/a"] for line in read_metrics(file)] == [1.0, 1.0, 1.0]
+    with pytest.raises(DivergedError, match="20 in a row"):
+        for step in range(4, 4 + MOST_SKIPS):
+            log.add(step, bad, 0.4, bad=step - 1)
+    assert len(read_metrics(file)) == 3 + MOST_SKIPS - 1
