@@ -1,24 +1,26 @@
 """Has a sample been copied from the training set? Its nearest training product, and a verdict (E7).
 
-Two pictures are compared as coarse luminance and coarser color, mirrored and not; that shrugs off noise and
-recompression. A plain threshold fails, because simple products (a lipstick on white) are always near one another.
-So the distance to the nearest product is divided by the mean over the 50 nearest, as Carlini 2023, sec. 4.2, does
-for latents: a copy is far nearer to one product than to its neighborhood. The threshold comes from held-out
-pictures, which cannot be copies; false alarms are then counted on other held-out pictures, and recall on planted
-copies, so each report says how far it can be trusted.
+Two pictures are compared as coarse luminance and coarser color, mirrored and not, and once more with a slight crop
+undone; that shrugs off noise and recompression. A plain threshold fails, because simple products (a lipstick on
+white) are always near one another. So the distance to the nearest product is divided by the mean over the 50
+nearest, as Carlini 2023, sec. 4.2, does for latents: a copy is far nearer to one product than to its neighborhood.
+The threshold comes from held-out pictures, which cannot be copies; false alarms are then counted on other held-out
+pictures, and recall on planted copies, so each report says how far it can be trusted.
 """
 
-import io
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from functools import partial
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int, UInt8
-from PIL import Image
 
 from prodgen_jax.data.prepared import PreparedSet
 from prodgen_jax.evaluation.features import check_images
+from prodgen_jax.evaluation.intervals import wilson
+from prodgen_jax.evaluation.planted import CROP, PROMISED, plant
 
 LUMA_CELLS, COLOR_CELLS = 16, 4  # cells on a side, at most
 LUMA_PIXELS, COLOR_PIXELS = 2, 8  # pixels on a cell's side, at least: JPEG halves the color's resolution
@@ -27,6 +29,7 @@ SAME = 2.0  # levels of 255, root mean square: closer than this it is the same p
 ALARMS = 0.005  # share of held-out pictures below the threshold; half of what is promised, since it is an estimate
 MOST_HELD_OUT, PLANTED = 2000, 200  # pictures for calibration; copies planted of each kind
 BLOCK = 256  # pictures compared with the whole training set at once
+UNCROP = 1 - 2 * CROP  # size at which a slightly cropped copy is compared once more
 LUMA = np.array([0.299, 0.587, 0.114], np.float32)  # ITU-R BT.601
 
 
@@ -75,27 +78,36 @@ def find_copies(images: UInt8[Array, "n h w 3"], prepared: PreparedSet, *, seed:
         "false_alarms_of": len(unseen),
         "planted_recall": {kind: float(seen.below(threshold).mean()) for kind, seen in planted.items()},
         "planted_of_each": len(rows),
+        "promised": list(PROMISED),
     }
     return Copies(found, train.ids[found.row], found.below(threshold), threshold, calibration)
 
 
-def summary(copies: Copies, closest: int = 20) -> dict:
-    """For a record: the number of copies, the calibration, and the closest samples with product, distance, verdict."""
-    order = np.argsort(copies.nearest.distance, kind="stable")[:closest]
+def summary(copies: Copies, closest: int = 20, rows: Sequence[int] | None = None) -> dict:
+    """For a record: the share of copies, its interval, the calibration, the flagged and the closest samples.
+
+    rows: the samples' rows in the file that they come from; in order if None.
+    """
+    order = np.argsort(copies.nearest.distance, kind="stable")
+    said = [verdict(copies, int(i), None if rows is None else int(rows[i])) for i in order]
+    hits, n = int(copies.copied.sum()), len(copies.copied)
     return {
-        "copies": int(copies.copied.sum()),
-        "of": len(copies.copied),
+        "copies": hits,
+        "of": n,
+        "rate": hits / n,
+        "rate_interval": wilson(hits, n),
         "threshold": copies.threshold,
         **copies.calibration,
-        "closest": [verdict(copies, int(i)) for i in order],
+        "closest": said[:closest],
+        "flagged": [at for at in said if at["copy"]],
     }
 
 
-def verdict(copies: Copies, sample: int) -> dict:
-    """What is known of one sample, by its row."""
+def verdict(copies: Copies, sample: int, row: int | None = None) -> dict:
+    """What is known of one sample. row: the number to name it by, if that is another."""
     near = copies.nearest
     return {
-        "sample": sample,
+        "sample": sample if row is None else row,
         "id": str(copies.ids[sample]),
         "distance": round(float(near.distance[sample]), 4),
         "levels": round(float(near.levels[sample]), 2),
@@ -120,68 +132,85 @@ def share_below(near: Nearest, threshold: float) -> float:
     return float((near.below(threshold) & distinct).sum() / max(distinct.sum(), 1))
 
 
-def plant(images: UInt8[np.ndarray, "n h w 3"], rng: np.random.Generator) -> dict[str, UInt8[np.ndarray, "n h w 3"]]:
-    """Copies of each kind: the photo itself, mirrored, with noise of 3 levels, recompressed as JPEG 90."""
-    noise = images + rng.normal(0, 3, images.shape)
-    return {
-        "exact": images,
-        "mirrored": images[:, :, ::-1],
-        "noise": noise.round().clip(0, 255).astype(np.uint8),
-        "jpeg": np.stack([recompress(image) for image in images]),
-    }
-
-
-def recompress(image: UInt8[np.ndarray, "h w 3"], quality: int = 90) -> UInt8[np.ndarray, "h w 3"]:
-    buffer = io.BytesIO()
-    Image.fromarray(np.asarray(image)).save(buffer, "JPEG", quality=quality)
-    return np.asarray(Image.open(buffer))
-
-
 # --- nearest products ---------------------------------------------------------------------------------------------
 
 
-@jax.jit
-def coarse(images: UInt8[Array, "b h w 3"]) -> Float[Array, "b d"]:
-    """Luminance in 16 x 16 cells, color in 4 x 4, in levels of 255 over the root of their number; fewer below 32 px."""
+@partial(jax.jit, static_argnames="zoom")
+def coarse(images: UInt8[Array, "b h w 3"], zoom: float = 1.0) -> Float[Array, "b d"]:
+    """Luminance in 16 x 16 cells, color in 4 x 4, in levels of 255 over the root of their number; fewer below 32 px.
+
+    zoom below 1 shows the picture smaller, in a frame of its own border's color.
+    """
     size = images.shape[1]
 
     def cells(x: Float[Array, "b h w c"], side: int) -> Float[Array, "b d"]:
-        small = jax.image.resize(x, (len(x), side, side, x.shape[-1]), "linear", antialias=True)
+        border = jnp.concatenate([x[:, 0], x[:, -1], x[:, 1:-1, 0], x[:, 1:-1, -1]], axis=1)
+        frame = jnp.median(border, axis=1)[:, None, None]
+        shape, scale, move = (len(x), side, side, x.shape[-1]), side / size * zoom, side * (1 - zoom) / 2
+        both = jnp.full(2, scale), jnp.full(2, move)
+        small = jax.image.scale_and_translate(x - frame, shape, (1, 2), *both, "linear", antialias=True) + frame
         return small.reshape(len(x), -1) / side
 
-    luma_side = min(LUMA_CELLS, size // LUMA_PIXELS)
-    color_side = min(COLOR_CELLS, max(1, size // COLOR_PIXELS))
     x = images.astype(jnp.float32)
     luma = (x @ LUMA)[..., None]
+    luma_side, color_side = sides(size)
     return jnp.concatenate([cells(luma, luma_side), cells(x - luma, color_side)], axis=1)
 
 
-def describe(images: UInt8[Array, "n h w 3"]) -> Float[np.ndarray, "n d"]:
+def sides(size: int) -> tuple[int, int]:
+    """Cells on a side, of luminance and of color, for pictures of so many pixels."""
+    return min(LUMA_CELLS, size // LUMA_PIXELS), min(COLOR_CELLS, max(1, size // COLOR_PIXELS))
+
+
+def describe(images: UInt8[Array, "n h w 3"], zoom: float = 1.0) -> Float[np.ndarray, "n d"]:
     """`coarse` of all pictures, in blocks."""
-    return np.concatenate([np.asarray(coarse(np.asarray(images[i : i + 1024]))) for i in range(0, len(images), 1024)])
+    starts = range(0, len(images), 1024)
+    return np.concatenate([np.asarray(coarse(np.asarray(images[i : i + 1024]), zoom)) for i in starts])
+
+
+def middle(size: int) -> Float[np.ndarray, "d"]:
+    """Weights that leave the outermost luminance cells out, and keep distances in levels.
+
+    What was cropped from a copy is gone: a copy that is shown smaller again can agree with its product inside alone.
+    """
+    luma, color = sides(size)
+    inside = np.zeros((luma, luma), np.float32)
+    inside[1:-1, 1:-1] = luma / (luma - 2)
+    return np.concatenate([inside.ravel(), np.ones(3 * color**2, np.float32)])
 
 
 def find_nearest(images: UInt8[Array, "n h w 3"], base: Float[np.ndarray, "m d"], block: int = BLOCK) -> Nearest:
-    """Nearest training pictures, mirrored or not. base: `describe` of the training pictures."""
-    center = base.mean(0)
-    base = base - center
-    norms, k = (base * base).sum(1), min(NEIGHBORS, len(base))
-    sides = [describe(pictures) - center for pictures in (images, images[:, :, ::-1])]
-    parts = [neighborhood(*(x[i : i + block] for x in sides), base, norms, k) for i in range(0, len(images), block)]
-    row, mirrored, levels, around = (np.concatenate(column) for column in zip(*parts, strict=True))
-    return Nearest(row, mirrored, levels, levels / (around + SAME))
+    """Nearest training pictures, mirrored or not, whole or with a crop undone: whichever is most like a copy.
+
+    base: `describe` of the training pictures.
+    """
+    center, k = base.mean(0), min(NEIGHBORS, len(base))
+    spaces = []
+    for zoom, weights in ((1.0, np.ones(base.shape[1], np.float32)), (UNCROP, middle(images.shape[1]))):
+        space = (base - center) * weights
+        spaces.append((zoom, weights, space, (space * space).sum(1)))
+
+    def look(part: UInt8[np.ndarray, "b h w 3"]) -> Nearest:
+        views = []
+        for mirrored in (False, True):
+            side = part[:, :, ::-1] if mirrored else part
+            for zoom, weights, space, norms in spaces:
+                row, levels, around = neighborhood((describe(side, zoom) - center) * weights, space, norms, k)
+                views.append(Nearest(row, np.full(len(part), mirrored), levels, levels / (around + SAME)))
+        best = np.argmin([view.distance for view in views], axis=0), np.arange(len(part))
+        return Nearest(*(np.stack([getattr(view, f.name) for view in views])[best] for f in fields(Nearest)))
+
+    parts = [look(np.asarray(images[i : i + block])) for i in range(0, len(images), block)]
+    return Nearest(*(np.concatenate([getattr(part, f.name) for part in parts]) for f in fields(Nearest)))
 
 
 def neighborhood(
-    plain: Float[np.ndarray, "b d"], mirror: Float[np.ndarray, "b d"], base: np.ndarray, norms: np.ndarray, k: int
-) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """(nearest row, whether mirrored, its distance, mean distance of the k nearest), each [b].
+    x: Float[np.ndarray, "b d"], base: Float[np.ndarray, "m d"], norms: Float[np.ndarray, "m"], k: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """(nearest row, its distance, mean distance of the k nearest), each [b].
 
     In NumPy, whose partition is 3 times faster than XLA's top_k on CPU.
     """
-    tables = [norms - 2 * x @ base.T + (x * x).sum(1)[:, None] for x in (plain, mirror)]
-    mirrored = tables[1].min(1) < tables[0].min(1)
-    table = np.where(mirrored[:, None], tables[1], tables[0])
-    row = table.argmin(1)
+    table = norms - 2 * x @ base.T + (x * x).sum(1)[:, None]
     near = np.sqrt(np.partition(table, k - 1, axis=1)[:, :k].clip(0))
-    return row, mirrored, near.min(1), near.mean(1)
+    return table.argmin(1), near.min(1), near.mean(1)
