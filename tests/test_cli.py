@@ -85,6 +85,20 @@ def test_evaluate_writes_a_record(noise_set, run, tmp_path, prodgen, monkeypatch
     assert record["n"]["samples"] == 70 and record["name"] == "vae" and f"FCD {record['samples']['fcd']:.2f}" in said
 
 
+def test_self_test_page_and_what_was_asked(noise_set, tmp_path, prodgen, monkeypatch):
+    """Samples that carry what was asked for: the record says how far they show it, and the page stands alone."""
+    for name in ("LEAST_STEPS", "MOST_STEPS"):
+        monkeypatch.setattr(features, name, 2)
+    data = noise_set(train=200, validation=8, test=80)
+    labels = {name: np.array(values)[data.split("train").labels[name]] for name, values in data.attributes.items()}
+    np.savez(tmp_path / "s.npz", images=data.split("train").images, **labels)
+    out, page = tmp_path / "record.json", tmp_path / "pages" / "record.html"
+    said = prodgen("evaluate", tmp_path / "s.npz", data.path, "--out", out, "--page", page, "--self-test")
+    record = json.loads(out.read_text())
+    assert set(record["control"]["attributes"]) == {"type", "colour"} and "type: " in said and "own test: " in said
+    assert record["copies"]["copies"] == 200 and page.read_text().count("<figure>") == 100
+
+
 # --- mistakes in a catalogue --------------------------------------------------------------------------------------
 
 

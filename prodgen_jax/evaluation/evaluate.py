@@ -1,19 +1,5 @@
-"""One record that says how good a set of samples is, and by what yardstick.
+"""One record that says how good a set of samples is, and by what yardstick; docs/records.md describes every field.
 
-```
-{"format": 1, "name": str, "against": split, "seed": int,
- "n":        {"given", "samples", "reference": pictures given, measured, and measured against},
- "samples":  MEASURES,              of the samples against the reference
- "floor":    MEASURES,              of as many training pictures: no generator should do better
- "ceiling":  MEASURES,              of as many draws of a Gaussian per pixel: the least that must be beaten
- "copies":   {...},                 summary of `copies.find_copies`
- "network":  {"weights_sha256", "seed", "steps", "fingerprint", "accuracy": {attribute: {...}}},
- "prepared": {"fingerprint", "size", "splits", "source"},
- "samples_sha256": str,
- "versions": {package: version}, "device": str, "seconds": float}
-MEASURES = {"fcd", "kid", "kid_stderr", "precision", "recall", "density", "coverage", "vendi",
-            "two_sample_accuracy", "two_sample_p"}
-```
 FCD is a Frechet distance over the catalog's own features. It is not the FID, which is over Inception's, and is
 comparable between records that name the same weights, the same `against` and the same n alone: it falls with n.
 Where a split keeps groups of like products together, its pictures are not independent: then even real held-out photos
@@ -21,23 +7,33 @@ stand a little above the floor, and a two-sample p of 0.001 need not mean a poor
 """
 
 import hashlib
+import json
 import platform
 import time
+from collections.abc import Mapping
+from dataclasses import dataclass
 from importlib.metadata import version
 
 import jax
 import numpy as np
-from jaxtyping import Array, Float, UInt8
+from jaxtyping import Array, Float, Int, UInt8
 
 from prodgen_jax.data.prepared import PreparedSet
 from prodgen_jax.errors import InputError
-from prodgen_jax.evaluation import sets
+from prodgen_jax.evaluation.categories import Labeled, by_category, pick_attribute
+from prodgen_jax.evaluation.control import accuracy, control_network
 from prodgen_jax.evaluation.copies import find_copies, summary
 from prodgen_jax.evaluation.features import FeatureNetwork, check_images, feature_network
+from prodgen_jax.evaluation.intervals import LEVEL, RESAMPLES
+from prodgen_jax.evaluation.measures import interval, measure
+from prodgen_jax.evaluation.selftest import self_test
+from prodgen_jax.evaluation.shop import report as shop_report
+from prodgen_jax.evaluation.style import drift
 
 FORMAT = 1
 LEAST, MOST = 64, 5000  # pictures: fewer say nothing, more cost time alone
 PACKAGES = ("jax", "flax", "numpy")
+SIDES = ("reference", "samples", "floor")  # of what is measured per category
 
 
 def evaluate(
@@ -48,11 +44,18 @@ def evaluate(
     seed: int = 0,
     against: str = "test",
     name: str = "",
+    asked: Mapping[str, Int[np.ndarray, "n"]] | None = None,
+    judge: FeatureNetwork | None = None,
+    category: str | None = None,
+    test_measures: bool = False,
 ) -> dict:
-    """Measure samples against a split; the record, ready for JSON, is described at the top of this file.
+    """Measure samples against a split; the record, ready for JSON, is described in docs/records.md.
 
     images: uint8 [n size size 3], 64 or more; of more than 5000, or than there are training pictures, a random part
     is measured. network: the set's own, `feature_network(prepared)`, if None. seed: of all that is drawn here.
+    asked: {attribute: index of the value that each picture should have}; how far they do is read by `judge`,
+    `control_network(prepared)` if None. category: the attribute to part by; None takes the one with the most values
+    that can be measured. test_measures: put every measure to its own test first (`selftest`), some ten seconds.
     InputError if the pictures are of another size or type, or too few on either side.
     """
     begun = time.monotonic()
@@ -61,72 +64,110 @@ def evaluate(
     if network.spec.size != prepared.size:
         raise InputError(f"network: made for {network.spec.size} px, the prepared set has {prepared.size} px")
     rng = np.random.default_rng(seed)
-    train = prepared.split("train").images
-    n = min(len(images), len(train), MOST)
-    if n < LEAST:
-        raise InputError(f"{prepared.path}: {n} training pictures, a floor needs {LEAST} or more")
-    reference = network.features(reference_images(prepared, against, rng))
-    rivals = {"samples": some(images, n, rng), "floor": some(train, n, rng), "ceiling": pixel_gaussian(train, n, rng)}
-    measured = {who: measure(reference, network.features(rows), rng) for who, rows in rivals.items()}
-    copies = find_copies(rivals["samples"], prepared, seed=seed)
-    return {
+    sets = gather(images, prepared, against, network, rng)
+    asked = {key: np.asarray(values)[sets["samples"].rows] for key, values in (asked or {}).items()}
+    record = {
         "format": FORMAT,
         "name": name,
         "against": against,
         "seed": seed,
-        "n": {"given": len(images), "samples": n, "reference": len(reference)},
-        **measured,
-        "copies": summary(copies),
+        "n": {"given": len(images), "samples": len(sets["samples"].rows), "reference": len(sets["reference"].rows)},
+        **measures(sets, rng),
+        "copies": summary(find_copies(sets["samples"].images, prepared, seed=seed), rows=sets["samples"].rows),
+        **by_value(sets, prepared, against, asked, network, category),
+        "style": drift(sets["reference"].images, sets["samples"].images),
         "network": describe(network),
-        "prepared": {
-            "fingerprint": prepared.fingerprint,
-            "size": prepared.size,
-            "splits": dict(prepared.splits),
-            "source": prepared.meta.get("source", ""),
-        },
+        "prepared": about(prepared),
         "samples_sha256": hashlib.sha256(np.ascontiguousarray(images)).hexdigest(),
         "versions": {"python": platform.python_version(), **{package: version(package) for package in PACKAGES}},
         "device": jax.devices()[0].device_kind,
-        "seconds": round(time.monotonic() - begun, 2),
     }
+    if asked:
+        judge = judge or control_network(prepared)
+        attributes = accuracy(sets["samples"].images, asked, judge, prepared, seed)
+        record["control"] = {"network": describe(judge), "attributes": attributes}
+    if test_measures:
+        record["self_test"] = self_test(network, sets["reference"].features, prepared.split("train").images, rng)
+    return json.loads(json.dumps({**record, "seconds": round(time.monotonic() - begun, 2)}))  # as it will be read back
 
 
-def some(images: UInt8[Array, "n h w 3"], n: int, rng: np.random.Generator) -> UInt8[np.ndarray, "n h w 3"]:
-    """n of the pictures, each at most once, in their order."""
-    return np.asarray(images[np.sort(rng.choice(len(images), n, replace=False))])
+@dataclass(frozen=True, eq=False)
+class Pictures:
+    """Pictures of one kind, their rows where they were taken from, and their features."""
+
+    rows: Int[np.ndarray, "n"]
+    images: UInt8[np.ndarray, "n h w 3"]
+    features: Float[np.ndarray, "n d"]
 
 
-def reference_images(prepared: PreparedSet, against: str, rng: np.random.Generator) -> UInt8[np.ndarray, "n h w 3"]:
-    images = prepared.split(against).images
-    if len(images) < LEAST:
-        raise InputError(f"{prepared.path}: {len(images)} pictures in '{against}', measuring needs {LEAST} or more")
-    return some(images, min(len(images), MOST), rng)
+def gather(
+    images: UInt8[Array, "n h w 3"], prepared: PreparedSet, against: str, network: FeatureNetwork, rng
+) -> dict[str, Pictures]:
+    """The reference, and as many samples, training photos ("floor") and draws of a Gaussian per pixel ("ceiling")."""
+    train, held = prepared.split("train").images, prepared.split(against).images
+    n = min(len(images), len(train), MOST)
+    for found, where in ((len(train), "train"), (len(held), against)):
+        if found < LEAST:
+            raise InputError(f"{prepared.path}: {found} pictures in '{where}', measuring needs {LEAST} or more")
+
+    def taken(whole: UInt8[Array, "m h w 3"], count: int) -> Pictures:
+        rows = np.sort(rng.choice(len(whole), count, replace=False))
+        part = np.asarray(whole[rows])
+        return Pictures(rows, part, network.features(part))
+
+    found = {"reference": taken(held, min(len(held), MOST)), "samples": taken(images, n), "floor": taken(train, n)}
+    noise = pixel_gaussian(train, n, rng)
+    return {**found, "ceiling": Pictures(np.arange(n), noise, network.features(noise))}
 
 
 def pixel_gaussian(train: UInt8[Array, "n h w 3"], n: int, rng: np.random.Generator) -> UInt8[np.ndarray, "n h w 3"]:
     """n draws of independent Gaussians, one per pixel and channel, with the training pictures' mean and spread."""
-    seen = some(train, min(len(train), MOST), rng).astype(np.float32)
+    seen = np.asarray(train[np.sort(rng.choice(len(train), min(len(train), MOST), replace=False))], np.float32)
     drawn = rng.normal(seen.mean(0), seen.std(0), size=(n, *seen.shape[1:]))
     return drawn.round().clip(0, 255).astype(np.uint8)
 
 
-def measure(reference: Float[Array, "n d"], found: Float[Array, "m d"], rng: np.random.Generator) -> dict[str, float]:
-    """All set measures of `found` against `reference`, from their features."""
-    kid, stderr = sets.kid(reference, found)
-    precision, recall = sets.precision_recall(reference, found)
-    density, coverage = sets.density_coverage(reference, found)
-    accuracy, p = sets.two_sample_test(reference, found, rng)
+def measures(sets: Mapping[str, Pictures], rng: np.random.Generator) -> dict:
+    """{"samples", "floor", "ceiling": their measures, "intervals": those of the first two}."""
+    real = sets["reference"].features
+    found = {who: measure(real, sets[who].features, rng) for who in ("samples", "floor", "ceiling")}
+    sure = {who: interval(real, sets[who].features, found[who], rng) for who in ("samples", "floor")}
+    return {**found, "intervals": {"level": LEVEL, "resamples": RESAMPLES, **sure}}
+
+
+def by_value(
+    sets: Mapping[str, Pictures],
+    prepared: PreparedSet,
+    against: str,
+    asked: Mapping[str, Int[np.ndarray, "n"]],
+    network: FeatureNetwork,
+    category: str | None,
+) -> dict:
+    """{"categories", "shop"}: what is measured per category. A sample is of the category that was asked for, else of
+    the one that the network reads."""
+    read = {**network.predict(sets["samples"].images), **asked}
+    held, train = prepared.split(against).labels, prepared.split("train").labels
+    columns = {
+        name: (held[name][sets["reference"].rows], values, train[name][sets["floor"].rows])
+        for name, values in read.items()
+    }
+    name = pick_attribute(prepared, columns, category)
+    sides = (Labeled(sets[who].features, column) for who, column in zip(SIDES, columns[name], strict=True))
+    values = prepared.attributes[name]
+    source = {"attribute": name, "by": "asked" if name in asked else "read"}
+    shop = shop_report(
+        sets["samples"].images, sets["reference"].images, (columns[name][1], columns[name][0]), dict(enumerate(values))
+    )
+    return {"categories": {**source, **by_category(values, *sides)}, "shop": {**source, **shop}}
+
+
+def about(prepared: PreparedSet) -> dict:
+    """What a record says of the data."""
     return {
-        "fcd": sets.frechet_distance(reference, found),
-        "kid": kid,
-        "kid_stderr": stderr,
-        "precision": precision,
-        "recall": recall,
-        "density": density,
-        "coverage": coverage,
-        "vendi": sets.vendi(found),
-        "two_sample_accuracy": accuracy,
-        "two_sample_p": p,
+        "fingerprint": prepared.fingerprint,
+        "size": prepared.size,
+        "splits": dict(prepared.splits),
+        "source": prepared.meta.get("source", ""),
     }
 
 

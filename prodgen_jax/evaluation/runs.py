@@ -1,0 +1,60 @@
+"""A run is measured: its samples are drawn, and a conditional one is asked for what stands in the catalog."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import UInt8
+
+from prodgen_jax.data.prepared import PreparedSet
+from prodgen_jax.evaluation.control import as_in_training, control_network, leakage, unseen_pairs
+from prodgen_jax.evaluation.evaluate import evaluate
+from prodgen_jax.sampling.sample import draw, sample
+from prodgen_jax.training.fit import use_compilation_cache
+from prodgen_jax.training.run import Run
+
+
+def draw_asked(run: Run, prepared: PreparedSet, n: int, seed: int) -> tuple[UInt8[np.ndarray, "n h w 3"], dict]:
+    """(n pictures, {attribute: index of the value asked for}). A conditional run is asked for attributes as they
+    stand in the training set, which is also what makes its samples comparable with an unconditional run's."""
+    if not run.method.conditions:
+        return sample(run, n, seed)[0], {}
+    asked = as_in_training(run, prepared, n, seed)
+    return draw(run.method, run.params, n, seed, asked), asked
+
+
+def evaluate_run(
+    run: Run, prepared: PreparedSet, *, n: int = 2000, seed: int = 0, **options
+) -> tuple[dict, np.ndarray]:
+    """(the record of n samples, the samples). options: `evaluate`'s. A conditional run's record says what leaks."""
+    use_compilation_cache()
+    images, asked = draw_asked(run, prepared, n, seed)
+    judge = (options.pop("judge", None) or control_network(prepared)) if asked else None
+    record = evaluate(images, prepared, seed=seed, asked=asked, judge=judge, **options)
+    if judge is not None:
+        record["control"]["leakage"] = leakage(run, prepared, judge, seed=seed)
+        record["control"]["pairs"] = unseen_pairs(run, prepared, judge, seed=seed)
+    return record, images
+
+
+def write_record(path: str | Path, record: dict) -> None:
+    """As JSON, whole or not at all; its folder is made."""
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(path.name + ".partial")
+    part.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
+    part.replace(path)
+
+
+def in_words(record: dict) -> list[str]:
+    """The lines of a record that a person wants first."""
+    row = {part: f"{record[part]['fcd']:.2f}" for part in ("samples", "floor", "ceiling")}
+    lines = [f"FCD {row['samples']} (floor {row['floor']}, ceiling {row['ceiling']})"]
+    for name, found in record.get("control", {}).get("attributes", {}).items():
+        said = found.get("refused") or f"{found['accuracy']:.1%} as asked ({found['real']:.1%} on real photos)"
+        lines.append(f"{name}: {said}")
+    if "self_test" in record:
+        tests = record["self_test"]["metrics"]
+        failed = [f"{key} ({', '.join(found['failed'])})" for key, found in tests.items() if not found["passed"]]
+        lines.append(f"measures that failed their own test: {'; '.join(failed) or 'none'} of {len(tests)}")
+    return lines
