@@ -10,6 +10,7 @@ disk mount a small tmpfs, so they need root on Linux. `tests/training/test_relia
 import argparse
 import contextlib
 import io
+import json
 import os
 import random
 import shutil
@@ -42,6 +43,7 @@ SETTINGS = {
     "log_every": 5,
     "checkpoint_every": EVERY,
 }
+FAILED = "FAILED"
 MARK, END = "<!-- table: benchmarks/reliability.py -->", "<!-- end of table -->"
 
 
@@ -70,6 +72,12 @@ class Lab:
             (self.straight / "done").touch()
         like = open_run(self.straight)._restored[0]
         self.like: State = like
+
+    def folder(self, name: str) -> Path:
+        """An empty place for a case's run."""
+        out = self.work / "".join(letter if letter.isalnum() else "-" for letter in name)
+        shutil.rmtree(out, ignore_errors=True)
+        return out
 
     def arguments(self, out: Path, steps: int, *more: str, **settings) -> list[str]:
         chosen = [f"--set={name}={value}" for name, value in {**SETTINGS, **settings}.items()]
@@ -143,7 +151,7 @@ def last_line(text: str, limit: int = 150) -> str:
 
 def ended_by(lab: Lab, name: str, signals: list[int], inside: bool, seed: int, wanted: int) -> Row:
     """Signals at a random moment after the first checkpoint; inside: while a checkpoint is being written."""
-    out = lab.work / name.replace(" ", "-").replace(",", "")
+    out = lab.folder(name)
     pause = random.Random(seed).uniform(0, 1.0)
     with lab.apart(out) as process:
         time.sleep(pause)
@@ -161,7 +169,7 @@ def ended_by(lab: Lab, name: str, signals: list[int], inside: bool, seed: int, w
 
 def spoiled(lab: Lab, name: str, spoil: Callable[[Path], None]) -> Row:
     """The newest checkpoint of a finished run is damaged: the one before it must be taken, and it must be said."""
-    out = lab.work / name.replace(" ", "-")
+    out = lab.folder(name)
     assert lab.here(out, 3 * EVERY)[0] == 0
     spoil(out / "checkpoints" / str(3 * EVERY))
     with contextlib.redirect_stderr(io.StringIO()) as said:
@@ -238,7 +246,7 @@ def read_only(lab: Lab) -> Row:
 
 def refused(lab: Lab, name: str, *more: str, **settings) -> Row:
     """A resume with something else than what was begun names the difference and touches nothing."""
-    out = lab.work / name.replace(" ", "-")
+    out = lab.folder(name)
     assert lab.here(out, EVERY)[0] == 0
     code, said = lab.here(out, 2 * EVERY, "--resume", *more, **settings)
     assert code == 2 and "cannot go on with other" in said, (code, said)
@@ -256,7 +264,7 @@ time.time = lambda: real() - 3600 * (time.monotonic() - begun)
 
 def clock_backwards(lab: Lab) -> Row:
     """The date runs backwards, an hour in each second, and the newest files look the oldest."""
-    out, site = lab.work / "clock", lab.work / "site"
+    out, site = lab.folder("clock"), lab.folder("site")
     site.mkdir()
     (site / "sitecustomize.py").write_text(BACKWARDS)
     paths = os.pathsep.join([str(site), os.environ.get("PYTHONPATH", str(Path.cwd()))])
@@ -297,6 +305,14 @@ def cases(moments: int, seed: int) -> dict[str, Callable[[Lab], Row]]:
     return by
 
 
+def tried(name: str, case: Callable[[Lab], Row], lab: Lab) -> Row:
+    """The case's row; one that fails says why, and keeps no other from its turn."""
+    try:
+        return case(lab)
+    except (AssertionError, OSError, subprocess.SubprocessError) as error:
+        return Row(name, FAILED, last_line(str(error)), 0, 0)
+
+
 def table(rows: list[Row]) -> str:
     head = ["| case | ended | said | saved step | resumed to |", "| --- | --- | --- | ---: | ---: |"]
     return "\n".join([*head, *("| " + " | ".join(map(str, row)).replace("\n", " ") + " |" for row in rows)])
@@ -310,22 +326,28 @@ def write_table(page: Path, rows: list[Row]) -> None:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--work", type=Path, required=True, help="a folder that does not exist yet")
+    parser.add_argument("--work", type=Path, required=True, help="what is finished there is not done again")
     parser.add_argument("--out", type=Path, help="a page whose table between the marks is written anew")
     parser.add_argument("--moments", type=int, default=10, help="how many kill -9 (default 10)")
+    parser.add_argument("--cases", default="", help="only cases whose name holds one of these words, A,B,C")
     parser.add_argument("--seed", type=int, default=0, help="of the moments (default 0)")
     args = parser.parse_args()
-    args.work.mkdir(parents=True)
-    data = open_or_prepare("demo:60", args.work / "set", size=8)
-    lab, rows = Lab(data.path, args.work), []
-    for name, case in cases(args.moments, args.seed).items():
+    place, done = args.work / "set", args.work / "rows.json"
+    data = open_or_prepare(place if place.exists() else "demo:60", place, size=8)
+    lab = Lab(data.path, args.work)
+    rows = {name: Row(*row) for name, row in (json.loads(done.read_text()) if done.exists() else {}).items()}
+    known = cases(args.moments, args.seed)
+    chosen = [name for part in args.cases.split(",") for name in known if part in name]
+    for name in chosen:
+        if name in rows and rows[name].ended != FAILED:
+            continue
         begun = time.monotonic()
-        rows.append(case(lab))
-        print(f"{time.monotonic() - begun:5.1f} s  {name}: {rows[-1]}", flush=True)
+        rows[name] = tried(name, known[name], lab)
+        print(f"{time.monotonic() - begun:5.1f} s  {name}: {rows[name]}", flush=True)
+        done.write_text(json.dumps(rows))
         if args.out:
-            write_table(args.out, rows)
-    shutil.rmtree(args.work)
-    return 0
+            write_table(args.out, list(rows.values()))
+    return int(any(row.ended == FAILED for row in rows.values()))
 
 
 if __name__ == "__main__":

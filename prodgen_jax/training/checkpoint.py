@@ -8,8 +8,8 @@ Each checkpoint carries a digest of all its numbers, so that a byte that flipped
 import hashlib
 import json
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 
 import jax
@@ -56,10 +56,11 @@ class Checkpoints:
     """The folder `checkpoints/<step>/` of a run. `with Checkpoints(folder, keep=2) as saves: ...`
 
     keep: how many of the newest stay; 0 opens the folder for reading alone.
+    hold: a context in which nothing interrupts the main thread, for the moment in which a write is begun.
     """
 
-    def __init__(self, folder: Path, keep: int = 0):
-        self.folder = Path(folder).absolute()
+    def __init__(self, folder: Path, keep: int = 0, hold: Callable[[], AbstractContextManager] = nullcontext):
+        self.folder, self.hold = Path(folder).absolute(), hold
         options = ocp.CheckpointManagerOptions(
             max_to_keep=keep or None,
             create=keep > 0,
@@ -111,7 +112,7 @@ class Checkpoints:
             "state": ocp.args.StandardSave(flat),
             "meta": ocp.args.JsonSave({**meta, "sha256": digest(flat, meta)}),
         }
-        with self._told():
+        with self.hold(), self._told():
             self.manager.save(step, args=ocp.args.Composite(**items))
 
     def restore(self, like: State, mend: bool = False) -> tuple[State, dict]:

@@ -152,7 +152,7 @@ def fit(
     use_compilation_cache()
     with Stop() as stop:
         enter(out, config_of(made, prepared, seed), resume)
-        with writing(out), keeping(made, method, out, seed, steps, validation, on_check) as (keeper, state):
+        with writing(out), keeping(made, method, out, stop, seed, steps, validation, on_check) as (keeper, state):
             step = int(state.step)
             ticks = loop(method, split, made.loop, made.augment, seed=seed, state=state, stop=steps, devices=devices)
             step = play(ticks, keeper, stop, step, steps or math.inf, limit)
@@ -165,14 +165,15 @@ def keeping(
     made: Recipe,
     method: Method,
     out: Path,
+    stop: Stop,
     seed: int,
     steps: int | None,
     validation: Validation | None,
     on_check: Callable | None,
 ) -> Iterator[tuple[Keeper, State]]:
     """The keeper of the run in `out`, and the state to go on from; closed, all that was begun to be saved is."""
-    best = nullcontext() if validation is None else Checkpoints(out / BEST, 1)
-    with Checkpoints(out / "checkpoints", made.fit.keep) as saves, best as best_saves:
+    best = nullcontext() if validation is None else Checkpoints(out / BEST, 1, stop.hold)
+    with Checkpoints(out / "checkpoints", made.fit.keep, stop.hold) as saves, best as best_saves:
         state, meta = begin(method, saves, seed)
         so_far = Best(**meta.get("best", {}))
         checks = None if validation is None else Checks(made.fit, validation, so_far, best_saves, on_check)

@@ -2,8 +2,12 @@
 
 import signal
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from prodgen_jax.errors import Preempted
+
+AT_ONCE = "stopped at once; go on from the newest checkpoint with --resume"
 
 
 class Stop:
@@ -15,6 +19,7 @@ class Stop:
     def __init__(self):
         self.asked: signal.Signals | None = None
         self.before = {}
+        self.held, self.again = False, False
 
     def __enter__(self) -> "Stop":
         if threading.current_thread() is threading.main_thread():
@@ -27,9 +32,23 @@ class Stop:
             signal.signal(name, handler)
 
     def _ask(self, number: int, frame) -> None:
-        if self.asked:
-            raise KeyboardInterrupt("stopped at once; go on from the newest checkpoint with --resume")
-        self.asked = signal.Signals(number)
+        if self.asked and self.held:
+            self.again = True
+        elif self.asked:
+            raise KeyboardInterrupt(AT_ONCE)
+        else:
+            self.asked = signal.Signals(number)
+
+    @contextmanager
+    def hold(self) -> Iterator[None]:
+        """For the moment in which a write is begun: a second signal waits until it is over."""
+        self.held = True
+        try:
+            yield
+        finally:
+            self.held = False
+        if self.again:
+            raise KeyboardInterrupt(AT_ONCE)
 
     def tell(self, step: int) -> None:
         """Raises what was asked for, if anything was; `step` is saved. SIGTERM is a preemption, not a mistake."""
