@@ -111,6 +111,8 @@ class FlowSettings(DenoiserSettings):
     times: str = "logit_normal"  # how training times are drawn: logit_normal or uniform
     time_mean: float = -0.3  # mean of ln(t / (1 - t)), the log of the noise level; logit_normal only
     time_std: float = 1.2  # its deviation; logit_normal only
+    sampler: str = "dpmpp2m"  # ancestral, ddim, heun, dpmpp2m or euler (which is ddim here)
+    sample_steps: int = 25  # steps per picture; one network evaluation each, heun two in all but the last
 
 
 def flow_frame(s: FlowSettings) -> Frame:

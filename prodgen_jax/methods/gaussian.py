@@ -103,7 +103,7 @@ def strided(timesteps: int, steps: int) -> Int[Array, "steps+1"]:
 
 def even(steps: int) -> Float[Array, "steps+1"]:
     """1 = t_0 > ... > t_steps = 0, evenly spaced."""
-    return jnp.linspace(1.0, 0.0, steps + 1)
+    return jnp.asarray(np.linspace(1.0, 0.0, steps + 1), jnp.float32)
 
 
 def curved(steps: int, least: float, most: float, rho: float) -> Float[Array, "steps+1"]:

@@ -74,7 +74,8 @@ class Run:
 
     @cached_property
     def _restored(self) -> tuple[State, dict]:
-        like = jax.eval_shape(lambda: init_state(self.method, jax.random.key(0)))
+        method = self.method  # made here: made within the trace, it would keep what is traced
+        like = jax.eval_shape(lambda: init_state(method, jax.random.key(0)))
         like = like._replace(key=jax.random.key(0))
         with Checkpoints(self.path / self.part) as saves:
             return saves.restore(like)
