@@ -29,7 +29,7 @@ import numpy as np
 import torch
 from diffusers import DDIMScheduler, DDPMScheduler, UNet2DModel
 from diffusers.training_utils import EMAModel
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 
 
 def arguments() -> argparse.Namespace:
@@ -45,6 +45,9 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--lr", type=float, default=2e-4)
     parser.add_argument("--warmup", type=int, default=100, help="steps")
     parser.add_argument("--ema", type=float, default=0.999, help="upper limit of the EMA decay, which warms up")
+    parser.add_argument("--spacing", default="trailing", help="of DDIM's times; diffusers' default 'leading' never "
+                        "visits the last one, where a white ground is decided")  # fmt: skip
+    parser.add_argument("--weights", type=Path, help="sample from these weights of an earlier run and do not train")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--channels-last", action="store_true", help="memory layout NHWC")
@@ -123,9 +126,9 @@ def train(model, args: argparse.Namespace, images: torch.Tensor) -> tuple[EMAMod
 
 
 @torch.no_grad()
-def sample(model: UNet2DModel, n: int, size: int, device: str, seed: int, batch: int = 50) -> np.ndarray:
+def sample(model: UNet2DModel, n: int, size: int, device: str, seed: int, spacing: str, batch: int = 50) -> np.ndarray:
     """DDIM with 50 steps, eta 0: uint8 [n, size, size, 3]."""
-    scheduler = DDIMScheduler(num_train_timesteps=1000, beta_schedule="linear")
+    scheduler = DDIMScheduler(num_train_timesteps=1000, beta_schedule="linear", timestep_spacing=spacing)
     scheduler.set_timesteps(50)
     generator, sheets = torch.Generator().manual_seed(seed), []
     for first in range(0, n, batch):
@@ -148,17 +151,22 @@ def main() -> None:
         model = model.to(memory_format=torch.channels_last)
     parameters = sum(p.numel() for p in model.parameters())
     print(f"{parameters:,} parameters, {len(images):,} images", flush=True)
-    ema, record = train(model.train(), args, images)
-    ema.copy_to(model.parameters())
     args.out.parent.mkdir(parents=True, exist_ok=True)
-    save_file(model.state_dict(), args.out.with_suffix(".safetensors"))
+    if args.weights:
+        model.load_state_dict(load_file(args.weights))
+        record = json.loads(args.weights.with_suffix(".train.json").read_text())
+    else:
+        ema, record = train(model.train(), args, images)
+        ema.copy_to(model.parameters())
+        save_file(model.state_dict(), args.out.with_suffix(".safetensors"))
+        args.out.with_suffix(".train.json").write_text(json.dumps(record) + "\n")
     start = time.perf_counter()
-    drawn = sample(model.eval(), args.samples, pixels.shape[1], args.device, args.seed)
+    drawn = sample(model.eval(), args.samples, pixels.shape[1], args.device, args.seed, args.spacing)
     seconds = time.perf_counter() - start
-    record |= {"parameters": parameters, "train_images": len(images), "sampler": "DDIM-50, EMA weights",
+    record |= {"parameters": parameters, "train_images": len(images), "sampler": f"DDIM-50, {args.spacing}, EMA weights",
                "sample_s": round(seconds, 1), "sample_images_per_s": round(len(drawn) / seconds, 2),
                "torch": torch.__version__, "diffusers": diffusers.__version__, "python": platform.python_version(),
-               "settings": {k: v for k, v in vars(args).items() if k not in ("data", "out")}}  # fmt: skip
+               "settings": {k: v for k, v in vars(args).items() if not isinstance(v, Path)}}  # fmt: skip
     np.savez(args.out, images=drawn)
     args.out.with_suffix(".json").write_text(json.dumps(record, indent=2) + "\n")
     print(json.dumps(record), flush=True)
