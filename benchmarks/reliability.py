@@ -159,7 +159,7 @@ def ended_by(lab: Lab, name: str, signals: list[int], inside: bool, seed: int, w
             wait(process, lambda: saving(out))
         for number in signals:
             process.send_signal(number)
-            time.sleep(0.01)
+            time.sleep(0.05)
         said = process.communicate(timeout=120)[1]
         assert process.returncode == wanted and "Traceback" not in said, (process.returncode, said[-2000:])
     saved = lab.same(out)
@@ -223,7 +223,8 @@ def full_disk(lab: Lab) -> Row:
                 while True:
                     file.write(bytes(4096))
             said = process.communicate(timeout=120)[1]
-            assert process.returncode == 2 and "No space left" in said and "Traceback" not in said, said[-2000:]
+            ended = process.returncode, "No space left" in said, "Traceback" not in said
+            assert ended == (2, True, True), f"{ended} {said[-2000:]!r}"
         saved = lab.same(out)
         remount("size=64m")
         resumed, _ = lab.resumed(out)

@@ -7,6 +7,7 @@ Each checkpoint carries a digest of all its numbers, so that a byte that flipped
 
 import hashlib
 import json
+import logging
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -21,6 +22,9 @@ from jax import Array
 from prodgen_jax.errors import InputError
 from prodgen_jax.methods.core import State
 from prodgen_jax.progress import tell
+
+# Orbax logs the traceback of a failed write from each of its threads; the failure is raised too, and told in one line.
+logging.getLogger("absl").addFilter(lambda record: "orbax" not in record.pathname)
 
 
 def flatten(state: State) -> dict[str, Array]:
