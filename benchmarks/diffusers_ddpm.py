@@ -163,7 +163,8 @@ def main() -> None:
     start = time.perf_counter()
     drawn = sample(model.eval(), args.samples, pixels.shape[1], args.device, args.seed, args.spacing)
     seconds = time.perf_counter() - start
-               "settings": {k: v for k, v in vars(args).items() if not isinstance(v, Path)}}  # fmt: skip
+    sampler = f"DDIM-50, {args.spacing} times, EMA weights"
+    record |= {"parameters": parameters, "train_images": len(images), "sampler": sampler,
                "sample_s": round(seconds, 1), "sample_images_per_s": round(len(drawn) / seconds, 2),
                "torch": torch.__version__, "diffusers": diffusers.__version__, "python": platform.python_version(),
                "settings": {k: v for k, v in vars(args).items() if not isinstance(v, Path)}}  # fmt: skip
