@@ -1,7 +1,8 @@
-"""Run by test_loop in a process with eight virtual devices: trains recipes on 1, 2 and 8 of them.
+"""Run by test_loop in a process with eight virtual devices: trains recipes on one of them and on more.
 
-Arguments: a prepared set, and JSON {label: [method, settings]}. Prints {label: {devices: [distance, step's metrics]}}:
-how far the parameters and averages end from those of the method's first label on one device, as a share of their norm.
+Arguments: a prepared set, JSON {label: [method, settings]}, and the counts of devices, 1 first. Prints
+{label: {devices: [distance, step's metrics]}}: how far the parameters and averages end from those of the method's first
+label on one device, as a share of their norm.
 """
 
 import json
@@ -15,7 +16,7 @@ from prodgen_jax.methods import Spec
 from prodgen_jax.training.loop import loop
 from prodgen_jax.training.recipe import recipe
 
-STEPS, COUNTS = 4, (1, 2, 8)
+STEPS = 4
 
 
 def norm(tree) -> float:
@@ -30,10 +31,10 @@ def train(name: str, settings: dict, prepared, devices: int) -> tuple[tuple, dic
     return (state.params, state.ema), {name: float(value) for name, value in tick.metrics.items()}
 
 
-def main(path: str, recipes: str) -> None:
+def main(path: str, recipes: str, *counts: str) -> None:
     prepared, found, firsts = open_prepared(path), {}, {}
     for label, (name, settings) in json.loads(recipes).items():
-        ends = {count: train(name, settings, prepared, count) for count in COUNTS}
+        ends = {count: train(name, settings, prepared, count) for count in map(int, counts)}
         alone = firsts.setdefault(name, ends[1][0])
         found[label] = {
             count: [norm(jax.tree.map(lambda a, b: a - b, end, alone)) / norm(alone), metrics]

@@ -42,16 +42,17 @@ def apart(one, two):
 
 
 def agree(ends, wanted, most=1e-4):
-    assert set(ends) == {"1", "2", "8"}
+    assert {"1", "8"} <= set(ends)
     for distance, metrics in ends.values():
         assert distance < most
         assert metrics == pytest.approx(wanted, rel=1e-3, abs=1e-4)
 
 
-def test_one_device_equals_two_and_eight(tiny, tiny_recipe, finish):
-    recipes = {name: [name, tiny_recipe(name, width=16).settings()] for name in METHODS}
-    found = json.loads(finish(SCRIPT, tiny.path, json.dumps(recipes), **EIGHT))
-    assert found.pop("devices") == 8 and set(found) == set(METHODS)
+def test_one_device_equals_eight(tiny, tiny_recipe, finish):
+    """Every loss that is written once; edm and flow are ddpm's in another frame."""
+    recipes = {name: [name, tiny_recipe(name, width=16).settings()] for name in METHODS if name not in ("edm", "flow")}
+    found = json.loads(finish(SCRIPT, tiny.path, json.dumps(recipes), 1, 8, **EIGHT))
+    assert found.pop("devices") == 8 and set(found) == set(recipes)
     for ends in found.values():
         agree(ends, ends["1"][1])
 
@@ -66,7 +67,7 @@ def test_both_ways_to_play_together_and_parts_of_a_batch_agree(tiny, tiny_recipe
     ways = {"pmap": {}, "shard_map": {"parallel": "shard_map"}, "parts": {"accumulate": 2}}
     ways["both"] = ways["shard_map"] | ways["parts"]
     recipes = {label: [name, tiny_recipe(name, width=16, **more).settings()] for label, more in ways.items()}
-    found = json.loads(finish(SCRIPT, tiny.path, json.dumps(recipes), **EIGHT))
+    found = json.loads(finish(SCRIPT, tiny.path, json.dumps(recipes), 1, 8, **EIGHT))
     assert found.pop("devices") == 8 and set(found) == set(ways)
     for ends in found.values():
         agree(ends, found["pmap"]["1"][1], most=1e-3)
