@@ -35,10 +35,10 @@ test: $(READY) ## lint, format, notebooks without outputs, all tests
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(if $(wildcard $(NOTEBOOKS)/*.ipynb),$(BIN)/nbstripout --keep-id --verify $(NOTEBOOKS)/*.ipynb)
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto --dist loadfile
 
 quick: $(READY) ## the tests without the slow ones
-	$(BIN)/python -m pytest -m "not slow"
+	$(BIN)/python -m pytest -n auto --dist loadfile -m "not slow"
 
 bench: $(READY) $(TORCH)/.ready ## training steps against PyTorch, in turns -> docs/benchmarks.md (half an hour, alone)
 	$(BIN)/python benchmarks/speed.py --torch $(TORCH)/bin/python --out docs/benchmarks.md
