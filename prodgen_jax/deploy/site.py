@@ -1,9 +1,10 @@
 """From notebooks to a web site that opens from disk: execute what changed, then Sphinx.
 
-OUT/executed/NAME.ipynb + NAME.json   the executed copies and what they were made from
-OUT/work/figures/NAME/*.png           what a notebook shows of itself on the first page, the first file largest
-OUT/logs/                             full tracebacks, Sphinx's warnings
-OUT/html/index.html                   the site; no page of it asks the network for anything
+In the folder OUT:
+  executed/NAME.ipynb + NAME.json   the executed copies and what they were made from
+  work/figures/NAME/*.png           what a notebook shows of itself on the first page, the first file largest
+  logs/                             full tracebacks, Sphinx's warnings
+  html/index.html                   the site; no page of it asks the network for anything
 """
 
 import os
