@@ -12,11 +12,9 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Protocol
 
-import numpy as np
-from PIL import Image
-
 from prodgen_jax.errors import InputError
 from prodgen_jax.progress import tell
+from prodgen_jax.training.events import EventFile
 
 
 class Tracker(Protocol):
@@ -33,20 +31,16 @@ class TensorBoard:
     """Event files in `RUN/tensorboard`; `tensorboard --logdir RUNS` shows them."""
 
     def __init__(self, out: Path, config: dict, start: int):
-        tensorboard = importlib.import_module("tensorboardX")
-        overruled = start + 1 if start else None  # what an earlier start wrote of steps that are to be played again
-        self.writer = tensorboard.SummaryWriter(str(out / "tensorboard"), purge_step=overruled, flush_secs=10)
+        self.file = EventFile(out / "tensorboard", start)
 
     def scalars(self, step: int, values: Mapping[str, float]) -> None:
-        for name, value in values.items():
-            self.writer.add_scalar(name, value, step)
+        self.file.scalars(step, values)
 
     def sheet(self, step: int, path: Path) -> None:
-        pixels = np.asarray(Image.open(path).convert("RGB"))
-        self.writer.add_image("samples", pixels, step, dataformats="HWC")
+        self.file.picture(step, "samples", path.read_bytes())
 
     def close(self) -> None:
-        self.writer.close()
+        """Nothing is held open."""
 
 
 class WandB:

@@ -7,43 +7,86 @@ from types import ModuleType, SimpleNamespace
 
 import numpy as np
 import pytest
-from tensorboardX.proto.event_pb2 import Event, SessionLog
 
 from prodgen_jax.data.images import save_png
 from prodgen_jax.errors import InputError
+from prodgen_jax.training import events
+from prodgen_jax.training.events import EventFile, checksum, crc32c, varint
 from prodgen_jax.training.trackers import Trackers, check_trackers
 
 CONFIG = {"method": "vae", "settings": {"lr": 0.1, "batch": 16}}
 
 
-def events(folder):
-    """Every event of every file, oldest first. A record is a length (8 bytes, checksum 4), a message (checksum 4)."""
-    found = []
-    for path in sorted(folder.glob("*tfevents*"), key=lambda path: path.stat().st_mtime_ns):
-        data, at = path.read_bytes(), 0
-        while at < len(data):
-            (size,) = struct.unpack_from("<Q", data, at)
-            found.append(Event.FromString(data[at + 12 : at + 12 + size]))
-            at += 16 + size
+def test_checksum_of_the_standard():
+    """RFC 3720, B.4, and CRC-32C's check value."""
+    assert crc32c(b"123456789") == 0xE3069283
+    assert crc32c(bytes(32)) == 0x8A9136AA and crc32c(bytes(range(32))) == 0x46DD794E
+
+
+def read_varint(data, at):
+    value = shift = 0
+    while True:
+        byte = data[at]
+        value, shift, at = value | (byte & 0x7F) << shift, shift + 7, at + 1
+        if byte < 0x80:
+            return value, at
+
+
+def fields(data):
+    """[(number, value)] of a message: what the wire format says, whatever wrote it."""
+    found, at = [], 0
+    while at < len(data):
+        key, at = read_varint(data, at)
+        number, kind = divmod(key, 8)
+        if kind == 0:
+            value, at = read_varint(data, at)
+        elif kind == 2:
+            size, at = read_varint(data, at)
+            value, at = data[at : at + size], at + size
+        else:
+            size, form = {1: (8, "<d"), 5: (4, "<f")}[kind]
+            (value,), at = struct.unpack(form, data[at : at + size]), at + size
+        found.append((number, value))
     return found
 
 
-def test_event_files_hold_what_was_logged(tmp_path):
+def records(path):
+    data, at, found = path.read_bytes(), 0, []
+    while at < len(data):
+        head = data[at : at + 8]
+        (size,) = struct.unpack("<Q", head)
+        body = data[at + 12 : at + 12 + size]
+        assert data[at + 8 : at + 12] == checksum(head) and data[at + 12 + size : at + 16 + size] == checksum(body)
+        found.append(dict(fields(body)))
+        at += 16 + size
+    return found
+
+
+@pytest.mark.parametrize("value", [0, 1, 127, 128, 300, 2**31])
+def test_varint(value):
+    assert read_varint(varint(value), 0) == (value, len(varint(value)))
+
+
+def test_an_event_file_holds_what_was_logged(tmp_path, monkeypatch):
+    monkeypatch.setattr(events.time, "time", lambda: 12.5)
+    file = EventFile(tmp_path, 0)
+    file.scalars(300, {"loss/a": 0.5, "loss/b": -2.0})
     save_png(tmp_path / "s.png", np.zeros((4, 6, 3), np.uint8))
-    with Trackers(("tensorboard",), tmp_path, CONFIG, 0) as trackers:
-        trackers.scalars(300, {"loss/a": 0.5, "loss/b": -2.0})
-        trackers.sheet(301, tmp_path / "s.png")
-    values = [(event.step, value) for event in events(tmp_path / "tensorboard") for value in event.summary.value]
-    assert [(step, v.tag, v.simple_value) for step, v in values[:2]] == [(300, "loss/a", 0.5), (300, "loss/b", -2.0)]
-    step, shown = values[2]
-    assert (step, shown.tag, shown.image.height, shown.image.width) == (301, "samples", 4, 6)
+    file.picture(301, "samples", (tmp_path / "s.png").read_bytes())
+    first, scalars, picture = records(file.path)
+    assert first == {1: 12.5, 2: 0, 3: b"brain.Event:2"} and scalars[2] == 300
+    assert [dict(fields(value)) for _, value in fields(scalars[5])] == [{1: b"loss/a", 2: 0.5}, {1: b"loss/b", 2: -2.0}]
+    shown = dict(fields(dict(fields(picture[5]))[1]))
+    image = dict(fields(shown[4]))
+    assert shown[1] == b"samples" and (image[1], image[2], image[3]) == (4, 6, 3)
+    assert image[4] == (tmp_path / "s.png").read_bytes()
 
 
-def test_a_resumed_run_overrules_the_steps_to_come(tmp_path):
-    with Trackers(("tensorboard",), tmp_path, CONFIG, 40):
-        pass
-    start = [event for event in events(tmp_path / "tensorboard") if event.HasField("session_log")]
-    assert [(event.step, event.session_log.status) for event in start] == [(41, SessionLog.START)]
+def test_a_resumed_run_writes_a_later_file_that_overrules_the_steps_to_come(tmp_path):
+    first, second = EventFile(tmp_path, 0).path, EventFile(tmp_path, 40).path
+    assert first.name < second.name and "tfevents" in second.name
+    start = records(second)[1]
+    assert start[2] == 41 and fields(start[7]) == [(1, events.SESSION_START)]
 
 
 @pytest.fixture
@@ -110,7 +153,7 @@ def test_a_tracker_that_fails_is_told_once_and_left_out(stand_in, tmp_path, caps
         trackers.scalars(1, {"a": 1.0})
         trackers.scalars(2, {"a": 1.0})
     assert capsys.readouterr().err == "track=wandb failed and is left out from here on: no server there\n"
-    assert [event.step for event in events(tmp_path / "tensorboard") if event.summary.value] == [1, 2]
+    assert len(records(next((tmp_path / "tensorboard").iterdir()))) == 3
 
 
 def test_trackers_that_cannot_be(monkeypatch):
