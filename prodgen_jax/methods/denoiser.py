@@ -126,7 +126,7 @@ def denoiser(s: DenoiserSettings, spec: Spec, frame: Frame) -> Method:
         return lambda x, t: nnx.merge(graph, params["unet"], copy=True)(x, t, label)
 
     def errors(params, batch, keys, together, each):
-        """(weighted, plain) error of each picture at a time and a noise of its own; attributes hidden in these shares."""
+        """(weighted, plain) error of each picture, at a time and a noise of its own; attributes hidden in shares."""
         k_time, k_noise, k_drop = jnp.moveaxis(jax.vmap(lambda key: jax.random.split(key, 3))(keys), 1, 0)
         label = hide(k_drop, {name: batch["label"][name] for name in attributes}, together, each)
         t, eps = jax.vmap(frame.draw_time)(k_time), normal(k_noise, shape)

@@ -62,7 +62,7 @@ def test_one_device_equals_eight(tiny, tiny_recipe, finish):
 def test_both_ways_to_play_together_and_parts_of_a_batch_agree(tiny, tiny_recipe, finish, name):
     """One turn, and two with a lazy third; each against whole batches by pmap on one device.
 
-    Adam takes the sign of a gradient near 0, so float error grows to some 1e-4; the gradient's norm is among the metrics.
+    Adam takes the sign of a gradient near 0, so float error grows to some 1e-4; the gradient's norm is a metric.
     """
     ways = {"pmap": {}, "shard_map": {"parallel": "shard_map"}, "parts": {"accumulate": 2}}
     ways["both"] = ways["shard_map"] | ways["parts"]
