@@ -27,7 +27,7 @@ $(READY): requirements.txt pyproject.toml
 report: $(READY) ## run all notebooks and build the site: OUT/html/index.html
 	$(REPORT) --out $(OUT)
 
-smoke: $(READY) ## the whole report with tiny settings, about two minutes
+smoke: $(READY) ## the whole report with tiny settings, a few minutes
 	$(REPORT) --out $(OUT)/smoke --smoke
 
 test: $(READY) ## lint, format, notebooks without outputs, all tests
