@@ -83,7 +83,7 @@ def read_meta(path: Path) -> dict:
     """The contents of prepared.json, or an InputError that says what `path` is instead."""
     file = path / "prepared.json"
     if not path.is_dir():
-        raise InputError(f"{path}: no such folder; make a prepared set with `prodgen prepare SOURCE {path}`")
+        raise InputError(f"{path}: no such folder; make a prepared set with `prodgen prepare SOURCE --out {path}`")
     if not file.is_file():
         raise InputError(f"{path}: not a finished prepared set (it has no prepared.json); run `prodgen prepare` again")
     try:
