@@ -9,8 +9,10 @@ import hashlib
 import json
 import logging
 import shutil
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from functools import cache
 from pathlib import Path
 
 import jax
@@ -23,8 +25,18 @@ from prodgen_jax.errors import InputError
 from prodgen_jax.methods.core import State
 from prodgen_jax.progress import tell
 
-# Orbax logs the traceback of a failed write from each of its threads; the failure is raised too, and told in one line.
-logging.getLogger("absl").addFilter(lambda record: "orbax" not in record.pathname)
+FULL = "No space left on device"
+ROOM = 1.1  # bytes on disk for each byte of a state, and
+SPARE = 1 << 20  # bytes beside them: what a checkpoint's folders and its description take
+
+
+@cache
+def hush() -> None:
+    """A write that fails is raised and told in one line; its threads print it too, once per array: that is left out."""
+    logging.getLogger("absl").addFilter(lambda record: "orbax" not in record.pathname)
+    logging.getLogger("asyncio").addFilter(lambda record: "orbax" not in record.getMessage())
+    shown = sys.unraisablehook
+    sys.unraisablehook = lambda found: None if str(found.exc_value) == "Event loop is closed" else shown(found)
 
 
 def flatten(state: State) -> dict[str, Array]:
@@ -51,9 +63,8 @@ def digest(flat: dict[str, Array], meta: dict) -> str:
 
 def reason(error: Exception) -> str:
     """The part of Orbax's and tensorstore's long messages that says what happened."""
-    text = str(error)
-    known = "No space left on device"
-    return known if known in text else (text.splitlines() or [type(error).__name__])[0][:200]
+    line = (str(error).splitlines() or [type(error).__name__])[0][:200]
+    return FULL if FULL in str(error) and not line.startswith(FULL) else line
 
 
 class Checkpoints:
@@ -64,6 +75,7 @@ class Checkpoints:
     """
 
     def __init__(self, folder: Path, keep: int = 0, hold: Callable[[], AbstractContextManager] = nullcontext):
+        hush()
         self.folder, self.hold = Path(folder).absolute(), hold
         options = ocp.CheckpointManagerOptions(
             max_to_keep=keep or None,
@@ -117,7 +129,16 @@ class Checkpoints:
             "meta": ocp.args.JsonSave({**meta, "sha256": digest(flat, meta)}),
         }
         with self.hold(), self._told():
+            self.manager.wait_until_finished()
+            self._ask_for_room(sum(array.nbytes for array in flat.values()))
             self.manager.save(step, args=ocp.args.Composite(**items))
+
+    def _ask_for_room(self, size: int) -> None:
+        """OSError where a state of `size` bytes does not fit: half a checkpoint on a full disk helps nobody."""
+        self.folder.mkdir(parents=True, exist_ok=True)  # Orbax makes it in the background, later than this is asked
+        needed, free = int(ROOM * size) + SPARE, shutil.disk_usage(self.folder).free
+        if free < needed:
+            raise OSError(f"{FULL}: {needed / 1e6:.0f} MB are needed and {free / 1e6:.0f} MB are free")
 
     def restore(self, like: State, mend: bool = False) -> tuple[State, dict]:
         """(state, meta) of the newest checkpoint that is whole, and a line on stderr for each newer one that is not.

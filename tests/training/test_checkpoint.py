@@ -1,5 +1,10 @@
 """Checkpoints: a state comes back as it was, whatever is in it, and the newest few stay."""
 
+import logging
+import shutil
+import sys
+from types import SimpleNamespace
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -8,7 +13,7 @@ import pytest
 
 from prodgen_jax.errors import InputError
 from prodgen_jax.methods.core import State
-from prodgen_jax.training.checkpoint import Checkpoints, flatten, unflatten
+from prodgen_jax.training.checkpoint import Checkpoints, flatten, hush, unflatten
 
 
 def state_at(step, width=3):
@@ -46,3 +51,22 @@ def test_another_shape_is_refused(tmp_path):
         saves.save(state_at(1), {})
     with Checkpoints(tmp_path / "c") as saves, pytest.raises(InputError, match="c/1: .*of other settings"):
         saves.restore(state_at(0, width=4))
+
+
+def test_a_full_disk_is_told_before_anything_is_written(tmp_path, monkeypatch):
+    with Checkpoints(tmp_path / "c", keep=2) as saves:
+        saves.save(state_at(1), {})
+        usage = shutil.disk_usage(tmp_path)
+        monkeypatch.setattr(shutil, "disk_usage", lambda place: usage._replace(free=1000))
+        with pytest.raises(InputError, match=r"No space left on device: 1 MB are needed and 0 MB are free"):
+            saves.save(state_at(2), {})
+    assert [path.name for path in (tmp_path / "c").iterdir()] == ["1"]
+
+
+def test_a_failed_write_prints_no_traces_of_threads(capsys):
+    """What Orbax's and tensorstore's threads leave on stderr, each in the way they do it."""
+    hush()
+    logging.getLogger("asyncio").error("Task exception was never retrieved: orbax/serialization.py")
+    args = SimpleNamespace(exc_type=RuntimeError, exc_value=RuntimeError("Event loop is closed"), exc_traceback=None)
+    sys.unraisablehook(args)
+    assert capsys.readouterr().err == ""
