@@ -7,7 +7,8 @@ import zipfile
 import numpy as np
 import pytest
 
-from prodgen_jax.cli import METHOD_NAMES, main
+from prodgen_jax.cli import main
+from prodgen_jax.cli.arguments import METHOD_NAMES
 from prodgen_jax.data.prepared import open_prepared
 from prodgen_jax.evaluation import features
 from prodgen_jax.methods import METHODS

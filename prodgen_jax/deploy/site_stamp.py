@@ -28,7 +28,7 @@ def digest(*parts: bytes) -> str:
 
 def source_hash() -> str:
     """Of all Python files of the package, save those that only lay out the report."""
-    files = sorted(p for p in PACKAGE.rglob("*.py") if not p.name.startswith("site") and p.name != "cli.py")
+    files = sorted(p for p in PACKAGE.rglob("*.py") if not p.name.startswith("site") and p.parent.name != "cli")
     return digest(*(part for p in files for part in (p.relative_to(PACKAGE).as_posix().encode(), p.read_bytes())))
 
 

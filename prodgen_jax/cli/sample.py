@@ -1,0 +1,32 @@
+"""`prodgen sample`: pictures are drawn from a run."""
+
+import argparse
+
+from prodgen_jax.cli.arguments import list_of, parse_pairs
+
+
+def add(commands) -> None:
+    p = commands.add_parser("sample", help="draw pictures from a run")
+    p.add_argument("run", metavar="RUN", help="a run folder")
+    p.add_argument("-n", type=int, default=64, help="how many (default 64)")
+    p.add_argument("--out", required=True, metavar="FILE.npz|FOLDER", help="one .npz, or a folder of PNG files")
+    p.add_argument("--seed", type=int, default=0, help="the same seed gives the same pictures (default 0)")
+    p.add_argument("--where", metavar="A=V,...", help="attributes asked for; conditional runs only")
+    p.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="a setting of sampling; an unknown key lists all",
+    )
+    p.set_defaults(call=run)
+
+
+def run(args: argparse.Namespace) -> None:
+    from prodgen_jax.sampling.sample import sample, save_samples
+    from prodgen_jax.training.run import open_run
+
+    where = parse_pairs(list_of(args.where or ""), "--where")
+    images, labels = sample(open_run(args.run), args.n, args.seed, where, parse_pairs(args.set, "--set"))
+    save_samples(args.out, images, labels)
+    print(f"{args.out}: {len(images)} pictures of {images.shape[1]} px")

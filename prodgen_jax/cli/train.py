@@ -1,0 +1,47 @@
+"""`prodgen train`: a method is trained into a run."""
+
+import argparse
+
+from prodgen_jax.cli.arguments import METHOD_NAMES, parse_pairs
+
+
+def add(commands) -> None:
+    p = commands.add_parser("train", help="train a method on a prepared set into a run folder")
+    p.add_argument("method", metavar="METHOD", help=f"one of {', '.join(METHOD_NAMES)}")
+    p.add_argument("data", metavar="DIR", help="a prepared set")
+    p.add_argument("--out", required=True, metavar="RUN", help="the run folder")
+    p.add_argument("--steps", type=int, help="steps in all")
+    p.add_argument("--minutes", type=float, help="minutes of training in all, compilation included")
+    p.add_argument("--preset", default="cpu", help="cpu, gpu or tpu (default cpu)")
+    p.add_argument(
+        "--set", action="append", default=[], metavar="KEY=VALUE", help="a setting; an unknown key lists all"
+    )
+    p.add_argument("--settings", metavar="FILE", help="a best.json of `prodgen search`; --set goes before it")
+    p.add_argument("--devices", type=int, help="how many local devices (default all)")
+    p.add_argument("--resume", action="store_true", help="go on with the run in RUN, if there is one")
+    p.add_argument("--seed", type=int, default=0, help="of weights, data order and noise (default 0)")
+    p.set_defaults(call=run)
+
+
+def run(args: argparse.Namespace) -> None:
+    from prodgen_jax.data.prepared import open_prepared
+    from prodgen_jax.training.fit import fit
+    from prodgen_jax.training.recipe import recipe
+    from prodgen_jax.training.space import best_settings
+
+    chosen = best_settings(args.settings, args.method) if args.settings else {}
+    made = recipe(args.method, args.preset, **{**chosen, **parse_pairs(args.set, "--set")})
+    prepared = open_prepared(args.data)
+    run = fit(
+        made,
+        prepared,
+        args.out,
+        steps=args.steps,
+        minutes=args.minutes,
+        resume=args.resume,
+        seed=args.seed,
+        devices=args.devices,
+    )
+    print(f"{run.path}: {made.name}, step {run.step:,}, {run.seconds:.0f} s of training")
+    if run.best:
+        print("{path}/best: validation {metric} {value:.4g} at step {step:,}".format(path=run.path, **run.best))
