@@ -17,7 +17,7 @@ from prodgen_jax.sampling.sample import load_samples
 HELP = """
 import contextlib, io, sys
 from prodgen_jax.cli import main
-for command in ("prepare", "train", "search", "sample", "evaluate", "report", ""):
+for command in ("prepare", "train", "search", "sample", "evaluate", "compare", "report", ""):
     text = io.StringIO()
     with contextlib.redirect_stdout(text):
         try:
@@ -61,7 +61,7 @@ def test_the_names_in_the_help_are_the_methods():
 
 def test_help_of_every_command_needs_no_jax(finish):
     *commands, imported = finish("-c", HELP).splitlines()
-    assert [line.split()[-2:] for line in commands] == [["0", "True"]] * 7 and imported == "[]"
+    assert [line.split()[-2:] for line in commands] == [["0", "True"]] * 8 and imported == "[]"
 
 
 def test_from_catalogue_to_pictures(shop, tmp_path, prodgen):
@@ -98,6 +98,16 @@ def test_self_test_page_and_what_was_asked(noise_set, tmp_path, prodgen, monkeyp
     record = json.loads(out.read_text())
     assert set(record["control"]["attributes"]) == {"type", "colour"} and "type: " in said and "own test: " in said
     assert record["copies"]["copies"] == 200 and page.read_text().count("<figure>") == 100
+
+
+def test_compare_makes_a_table(noise_set, tmp_path, prodgen, refused, monkeypatch):
+    for name in ("LEAST_STEPS", "MOST_STEPS"):
+        monkeypatch.setattr(features, name, 2)
+    data = noise_set(train=80, validation=8, test=80).path
+    small = [part for pair in ("width=8", "latent=4", "batch=16") for part in ("--set", f"vae.{pair}")]
+    basis = ("compare", data, "--methods", "vae", "--minutes", 0.01, "--out", tmp_path / "out", "--seeds", 1, "-n", 64)
+    assert "time: vae FCD" in prodgen(*basis, *small) and (tmp_path / "out" / "compare.md").exists()
+    assert "METHOD.KEY=VALUE" in refused(*basis, "--set", "width=8")
 
 
 # --- mistakes in a catalogue --------------------------------------------------------------------------------------

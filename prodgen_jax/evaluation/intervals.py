@@ -1,9 +1,10 @@
-"""How sure is a number? Intervals for shares and for measures of sets."""
+"""How sure is a number? Intervals for shares, for means over seeds, and for measures of sets."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 from jaxtyping import Array, Float
+from scipy.special import stdtrit
 
 LEVEL = 0.95  # of all intervals here
 Z = 1.959964  # standard normal quantile of that level
@@ -21,6 +22,15 @@ def wilson(hits: int, n: int) -> tuple[float, float]:
     middle = (share + z2 / (2 * n)) / (1 + z2 / n)
     half = Z * np.sqrt(share * (1 - share) / n + z2 / (4 * n * n)) / (1 + z2 / n)
     return float(middle - half) if hits else 0.0, float(middle + half) if hits < n else 1.0
+
+
+def over_seeds(values: Sequence[float]) -> tuple[float, float | None]:
+    """(mean, half the width of its interval by Student's t); None with a single value, which tells no spread."""
+    values = np.asarray(values, float)
+    if len(values) < 2:
+        return float(values.mean()), None
+    t = stdtrit(len(values) - 1, 0.5 + LEVEL / 2)
+    return float(values.mean()), float(t * values.std(ddof=1) / np.sqrt(len(values)))
 
 
 def of_measures(

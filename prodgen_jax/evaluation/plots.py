@@ -1,12 +1,12 @@
-"""Figures of what a record holds beyond its measures: self-tests, control, shop rules."""
+"""Figures of what a record holds beyond its measures: self-tests, control, shop rules, a comparison's frontier."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from matplotlib.figure import Figure
 
-from prodgen_jax.evaluation.figures import BLUE, COLORS, INK, MARKERS, VERMILION, canvas, heading
+from prodgen_jax.evaluation.figures import BLUE, COLORS, GREY, INK, MARKERS, VERMILION, canvas, heading
 
 TITLES = {
     "fcd": "FCD", "fcd_infinity": "FCD∞", "kid": "KID", "precision": "precision", "recall": "recall",
@@ -39,6 +39,43 @@ def self_test_plot(found: Mapping, columns: int = 3) -> Figure:
             axis.set_title(axis.get_title("left"), loc="left", color=VERMILION, fontsize=9, fontweight="bold")
     axes.flat[0].legend(fontsize=6.5, frameon=False)
     return figure
+
+
+def frontier_plot(methods: Mapping[str, Mapping]) -> Figure:
+    """Quality over the speed of sampling, and realism over variety: a comparison's methods, with intervals over seeds.
+
+    methods: one budget of `compare`'s result. Methods on the line are beaten by none in both quality and speed.
+    """
+    figure, axes = canvas(8.2, 3.8, 1, 2)
+    panels = (("images_per_second", "fcd"), ("recall", "precision"))
+    for axis, (across, up) in zip(axes[0], panels, strict=True):
+        for i, (name, at) in enumerate(methods.items()):
+            (x, dx), (y, dy) = at[across], at[up]
+            look = {"color": COLORS[i % len(COLORS)], "marker": MARKERS[i % len(MARKERS)]}
+            axis.errorbar(x, y, dy or 0, dx or 0, linestyle="", markersize=8, elinewidth=1, label=name, **look)
+    speed = axes[0, 0]
+    best = frontier([(at["images_per_second"][0], at["fcd"][0]) for at in methods.values()])
+    speed.plot(*zip(*best, strict=True), color=GREY, linewidth=1, zorder=0)
+    speed.set(xscale="log", yscale="log")
+    speed.set_xlabel("samples per second, log scale", fontsize=8)
+    speed.set_ylabel("FCD, log scale; less is better", fontsize=8)
+    axes[0, 1].set_xlabel("recall (variety)", fontsize=8)
+    axes[0, 1].set_ylabel("precision (realism)", fontsize=8)
+    axes[0, 1].set(xlim=(-0.03, 1.03), ylim=(-0.03, 1.03))
+    speed.tick_params(which="both", labelsize=8)
+    speed.legend(fontsize=7, frameon=True, framealpha=0.9, edgecolor="none")
+    heading(speed, "Quality and speed")
+    heading(axes[0, 1], "Realism and variety")
+    return figure
+
+
+def frontier(points: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
+    """Of (speed, distance) those that no other beats in both, the slowest first."""
+    kept: list[tuple[float, float]] = []
+    for speed, distance in sorted(points, key=lambda point: (-point[0], point[1])):
+        if not kept or distance < kept[-1][1]:
+            kept.append((speed, distance))
+    return kept[::-1]
 
 
 def leakage_plot(found: Mapping) -> Figure:

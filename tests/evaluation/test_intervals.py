@@ -15,6 +15,12 @@ def test_wilson_equals_scipy(hits, n):
     assert intervals.wilson(0, 0) == (0.0, 1.0)
 
 
+def test_over_seeds_by_hand():
+    mean, half = intervals.over_seeds([1.0, 2.0, 3.0])
+    assert mean == 2 and half == pytest.approx(4.302653 / np.sqrt(3), rel=1e-5)  # t of 2 degrees of freedom
+    assert intervals.over_seeds([5.0]) == (5.0, None)
+
+
 def test_subsampling_finds_the_spread_over_draws():
     """The width that one draw gives is the spread over many draws, for measures of all kinds."""
     rng = np.random.default_rng(0)

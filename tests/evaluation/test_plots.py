@@ -1,4 +1,4 @@
-"""Figures of a record's further parts say what they should."""
+"""Figures of a record's further parts say what they should; the frontier is the frontier."""
 
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 
@@ -9,6 +9,18 @@ def words(figure):
     FigureCanvasAgg(figure).draw()
     labels = [(*axis.texts, *axis.get_xticklabels(), *axis.get_yticklabels()) for axis in figure.axes]
     return [text.get_text() for part in labels for text in part]
+
+
+def test_frontier_holds_what_no_other_beats_in_both():
+    points = [(1.0, 5.0), (10.0, 9.0), (5.0, 7.0), (4.0, 8.0), (1.0, 6.0), (10.0, 20.0)]
+    assert plots.frontier(points) == [(1.0, 5.0), (5.0, 7.0), (10.0, 9.0)]
+
+
+def test_frontier_plot_names_every_method():
+    at = {key: (2.0, 0.1) for key in ("images_per_second", "fcd", "recall", "precision")}
+    figure = plots.frontier_plot({"vae": at, "ddpm": {**at, "fcd": (1.0, None)}})
+    words(figure)
+    assert [t.get_text() for t in figure.axes[0].get_legend().get_texts()] == ["vae", "ddpm"]
 
 
 def test_leakage_and_shop_rules():
