@@ -5,7 +5,7 @@
 #   benchmarks/spine.sh CATALOG.csv PHOTOS.zip WORK [python of the peer's environment]
 #
 # What is finished in WORK is not done again. Nothing else should run beside it. On a machine that is not quiet, or to repeat
-# a page's numbers, say the steps instead: STEPS="ddpm=5934 diffusers=2280 dcgan=14800 vae=18000" benchmarks/spine.sh ...
+# a page's numbers, say the steps instead: STEPS="ddpm=5934 diffusers=2280 dcgan=31000 vae=35000" benchmarks/spine.sh ...
 set -euo pipefail
 catalog=$1 photos=$2 work=$3 peer_python=${4:-}
 minutes=20 n=1000
@@ -18,7 +18,7 @@ prodgen() { python -m prodgen_jax.cli "$@"; }
 
 mkdir -p "$work/samples" "$work/records"
 prodgen prepare "$catalog" --images "$photos" --size 32 --out "$work/set"
-prodgen train ddpm "$work/set" --out "$work/ddpm" $(budget ddpm) --resume --set batch=32
+prodgen train ddpm "$work/set" --out "$work/ddpm" $(budget ddpm) --resume
 [ -z "$peer_python" ] || [ -e "$work/samples/diffusers.npz" ] ||
     "$peer_python" "$here/diffusers_ddpm.py" --data "$work/set" $(budget diffusers) --samples $n --width 32 --batch 32 --lr 5e-4 \
         --out "$work/samples/diffusers.npz"

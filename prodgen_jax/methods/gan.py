@@ -32,8 +32,8 @@ class DCGANSettings:
 
     latent: int = 128  # numbers in a latent vector
     width: int = 32  # channels of the widest map of both networks
-    generator_lr: float = 2e-4  # Adam's step size
-    critic_lr: float = 2e-4  # Adam's step size
+    generator_lr: float = 5e-4  # Adam's step size
+    critic_lr: float = 5e-4  # Adam's step size
     beta1: float = 0.5  # Adam's momentum; DCGAN's 0.5
     loss: str = "nonsaturating"  # nonsaturating, hinge, least_squares, or wasserstein (wgan_gp has its penalty)
     r1: float = 0.2  # weight of the gradient penalty on real photos

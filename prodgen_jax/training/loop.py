@@ -24,7 +24,7 @@ POLICIES = ("stop", "skip")
 class LoopSettings:
     """What `--set` reaches of the loop and its data route."""
 
-    batch: int = 64  # pictures per step, over all devices
+    batch: int = 32  # pictures per step, over all devices
     route: str = "auto"  # resident, stream, or auto
     resident_mb: int = 4096  # the largest split that auto keeps on the device, MB
     steps_per_dispatch: int = 1  # steps compiled into one call; several on GPU and TPU, one on CPU
