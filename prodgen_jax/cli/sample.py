@@ -9,7 +9,7 @@ def add(commands) -> None:
     p = commands.add_parser("sample", help="draw pictures from a run")
     p.add_argument("run", metavar="RUN", help="a run folder")
     p.add_argument("-n", type=int, default=64, help="how many (default 64)")
-    p.add_argument("--out", required=True, metavar="FILE.npz|FOLDER", help="one .npz, or a folder of PNG files")
+    p.add_argument("--out", required=True, metavar="FILE.npz|FILE.png|FOLDER", help="arrays, a sheet, or PNG files")
     p.add_argument("--seed", type=int, default=0, help="the same seed gives the same pictures (default 0)")
     p.add_argument("--where", metavar="A=V,...", help="attributes asked for; conditional runs only")
     p.add_argument(

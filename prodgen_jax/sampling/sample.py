@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Int, Key, UInt8
 
-from prodgen_jax.data.images import save_png, to_uint8
+from prodgen_jax.data.images import save_png, sheet, to_uint8
 from prodgen_jax.errors import InputError
 from prodgen_jax.methods.core import Method, Params
 from prodgen_jax.progress import Progress
@@ -70,12 +70,14 @@ def sample(
 
 
 def save_samples(path: str | Path, images: UInt8[np.ndarray, "n h w c"], labels: Mapping[str, np.ndarray]) -> None:
-    """As one .npz (`images` and an array per attribute), or as numbered PNG files in a folder."""
+    """As one .npz (`images` and an array per attribute), one .png (a sheet), or numbered PNG files in a folder."""
     path = Path(path)
     if path.suffix == ".npz":
         path.parent.mkdir(parents=True, exist_ok=True)
         with open(path, "wb") as file:
             np.savez(file, images=images, **labels)
+    elif path.suffix == ".png":
+        save_png(path, sheet(images))
     else:
         for i, image in enumerate(images):
             save_png(path / f"{i:05d}.png", image)

@@ -110,6 +110,13 @@ def test_a_folder_holds_one_png_each(pictures, tmp_path):
     assert np.array_equal(np.asarray(Image.open(files[2])), pictures[0][2])
 
 
+def test_one_png_is_a_sheet(pictures, tmp_path):
+    save_samples(tmp_path / "new" / "sheet.png", pictures[0][:4], {})
+    whole, side = np.asarray(Image.open(tmp_path / "new" / "sheet.png")), pictures[0].shape[1]
+    assert whole.shape == (2 * side + 1, 2 * side + 1, 3)
+    assert np.array_equal(whole[side + 1 :, side + 1 :], pictures[0][3])
+
+
 SPOILT = {
     "absent": None,
     "text": lambda p: p.write_text("no pictures"),
