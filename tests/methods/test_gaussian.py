@@ -164,7 +164,7 @@ def test_karras_scales_keep_the_network_at_variance_one(t):
     assert np.std(scale * x) == pytest.approx(1, rel=0.01)
     assert np.std((x0 - skip * x) / out) == pytest.approx(1, rel=0.01)
     assert float(karras_weight(deviation)(p)) * out**2 == pytest.approx(1, rel=1e-4)
-    assert time == pytest.approx(np.log(t) / 4, rel=1e-4)
+    assert time == pytest.approx(np.log(t) / 400, rel=1e-4)
 
 
 def test_edm_asks_its_network_for_v():
@@ -180,5 +180,5 @@ def test_precondition_gives_each_example_its_time():
     p, x = exploding(jnp.array([0.5, 2.0])), draw(0, 2, 2, 2, 1)
     seen = []
     found = precondition(karras_scales(0.5), lambda y, t: seen.append(t) or jnp.zeros_like(y), x, p.against(x))
-    np.testing.assert_allclose(seen[0], np.log([0.5, 2.0]) / 4, rtol=1e-5)
+    np.testing.assert_allclose(seen[0], np.log([0.5, 2.0]) / 400, rtol=1e-5)
     np.testing.assert_allclose(found[1], x[1] * 0.25 / 4.25, rtol=1e-5)
