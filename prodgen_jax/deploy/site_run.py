@@ -10,6 +10,7 @@ from prodgen_jax.deploy.site_stamp import PACKAGE, digest
 from prodgen_jax.errors import InputError
 from prodgen_jax.progress import Progress
 
+COMPILE_FAST = "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true"
 COLORS = re.compile(r"\x1b\[[0-9;]*m")  # a traceback's terminal colors
 
 
@@ -77,7 +78,7 @@ def run_cells(path: Path, values: dict, what: str, log: Path):
             on_cell_executed=lambda cell, cell_index, execute_reply: bar.advance(),
         )
         try:
-            return client.execute(env=environment(), stderr=said)
+            return client.execute(env=environment(values["SMOKE"]), stderr=said)
         except CellExecutionError as error:
             log.write_text(COLORS.sub("", str(error)), encoding="utf-8")
             raise InputError(failure(path, notebook, at[0], log)) from None
@@ -85,10 +86,16 @@ def run_cells(path: Path, values: dict, what: str, log: Path):
             raise InputError(f"{where(path, notebook, at[0])}: its Python process ended ({error}). Memory?") from None
 
 
-def environment() -> dict[str, str]:
-    """The kernel's: it imports this very package, installed or not."""
-    known = os.environ.get("PYTHONPATH")
-    return os.environ | {"PYTHONPATH": os.pathsep.join([str(PACKAGE.parent), *([known] if known else [])])}
+def environment(smoke: bool) -> dict[str, str]:
+    """The kernel's: it imports this very package, installed or not; a smoke run compiles fast and not well."""
+    added = {"PYTHONPATH": joined(os.pathsep, str(PACKAGE.parent), os.environ.get("PYTHONPATH"))}
+    if smoke:
+        added["XLA_FLAGS"] = joined(" ", os.environ.get("XLA_FLAGS"), COMPILE_FAST)
+    return os.environ | added
+
+
+def joined(by: str, *parts: str | None) -> str:
+    return by.join(part for part in parts if part)
 
 
 def where(path: Path, notebook, index: int) -> str:

@@ -10,6 +10,7 @@ import pytest
 
 from prodgen_jax.deploy.site import build_report
 from prodgen_jax.deploy.site_pages import headline
+from prodgen_jax.deploy.site_run import COMPILE_FAST, environment
 from prodgen_jax.deploy.site_stamp import data_fingerprint
 from prodgen_jax.errors import InputError
 
@@ -153,3 +154,9 @@ def test_data_fingerprint_follows_the_data(tmp_path):
     (tmp_path / "prepared.json").write_text(json.dumps({"fingerprint": "f" * 64}))
     assert data_fingerprint(str(tmp_path)) == "f" * 12
     assert data_fingerprint("demo") == "demo"
+
+
+def test_a_smoke_run_compiles_fast_and_keeps_the_flags_that_are_set(monkeypatch):
+    monkeypatch.setenv("XLA_FLAGS", "--xla_force_host_platform_device_count=2")
+    assert environment(smoke=False)["XLA_FLAGS"] == "--xla_force_host_platform_device_count=2"
+    assert environment(smoke=True)["XLA_FLAGS"] == f"--xla_force_host_platform_device_count=2 {COMPILE_FAST}"
