@@ -1,17 +1,19 @@
 # A fresh machine needs python3 >= 3.11 (with venv) and make. Everything else goes into .venv.
 PYTHON    ?= python3
 VENV      ?= .venv
+TORCH     ?= .venv-torch
 NOTEBOOKS ?= notebooks
 OUT       ?= reports
 DATA      ?=
 BIN       := $(VENV)/bin
 READY     := $(VENV)/.ready
 REPORT    := $(BIN)/python -m prodgen_jax.cli report --notebooks $(NOTEBOOKS) $(if $(DATA),--data "$(DATA)")
+COMPARED  := $(if $(wildcard $(DATA)/prepared.json),$(DATA),$(OUT)/compare/set)
 UV        := $(shell command -v uv 2>/dev/null)
 INSTALL   := $(if $(UV),$(UV) pip install --python $(BIN)/python,$(BIN)/python -m pip install --disable-pip-version-check -q)
 
 .DEFAULT_GOAL := help
-.PHONY: help report smoke test quick lab pins clean
+.PHONY: help report smoke test quick compare bench lab pins clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -39,6 +41,18 @@ test: $(READY) ## lint, format, notebooks without outputs, all tests
 quick: $(READY) ## the tests without the slow ones
 	$(BIN)/python -m pytest -n auto --dist loadfile -m "not slow"
 
+compare: $(READY) ## every family within the same minutes, small: OUT/compare/compare.md; DATA= as above
+	[ -e $(COMPARED)/prepared.json ] || $(BIN)/prodgen prepare $(or $(DATA),demo:2000) --out $(COMPARED)
+	$(BIN)/prodgen compare $(COMPARED) --methods dcgan,vae,ddpm --minutes 1 --seeds 2 -n 500 --out $(OUT)/compare
+
+bench: $(READY) $(TORCH)/.ready ## training steps against PyTorch, in turns -> docs/benchmarks.md (half an hour, alone)
+	$(BIN)/python benchmarks/speed.py --torch $(TORCH)/bin/python --out docs/benchmarks.md
+
+$(TORCH)/.ready: # an environment of its own; this exact version is the build without CUDA packages
+	$(PYTHON) -m venv $(TORCH)
+	$(TORCH)/bin/python -m pip install --disable-pip-version-check -q torch==2.13.0 numpy
+	@touch $@
+
 lab: $(READY) ## open the notebooks
 	$(BIN)/jupyter lab $(NOTEBOOKS)
 
@@ -47,5 +61,5 @@ pins: ## write requirements.txt anew from pyproject.toml (needs uv)
 	    --no-annotate --custom-compile-command "make pins" --upgrade -q pyproject.toml -o requirements.txt
 
 clean: ## remove .venv, reports and caches
-	rm -rf $(VENV) $(OUT) build .pytest_cache .ruff_cache *.egg-info
+	rm -rf $(VENV) $(TORCH) $(OUT) build .pytest_cache .ruff_cache *.egg-info
 	find prodgen_jax tests -name __pycache__ -prune -exec rm -rf {} +

@@ -1,0 +1,149 @@
+"""Training steps of this package and of PyTorch, taking turns on the same machine: `make bench`.
+
+    python benchmarks/speed.py --torch .venv-torch/bin/python --out docs/benchmarks.md
+
+For each family and size, one process for each side stays loaded; in every round each plays its steps while the
+others wait. A ratio is taken within a round, so that what slows the machine for a while slows both sides. Nothing
+else should run.
+"""
+
+import argparse
+import json
+import os
+import platform
+import subprocess
+import sys
+from pathlib import Path
+from statistics import median
+
+from speed_page import OURS, page
+
+HERE = Path(__file__).parent
+BATCH = {"dcgan": 64, "vae": 64, "ddpm": 32}
+SIDES = {
+    "torch eager": ["--mode", "eager"],
+    "torch eager, channels_last": ["--mode", "eager", "--layout", "channels_last"],
+    "torch.compile": ["--mode", "compile"],
+    "torch.compile, channels_last": ["--mode", "compile", "--layout", "channels_last"],
+}
+
+
+class Worker:
+    """A process that plays steps when told. What it says on stderr is kept for when it fails."""
+
+    def __init__(self, name: str, command: list[str]):
+        self.name = name
+        self.process = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        )
+        self.facts = self.hear()
+
+    def hear(self) -> dict:
+        line = self.process.stdout.readline()
+        if not line:
+            raise SystemExit(f"{self.name} ended:\n{self.process.stderr.read()[-2000:]}")
+        return json.loads(line)
+
+    def ask(self, what: str) -> dict:
+        self.process.stdin.write(what + "\n")
+        self.process.stdin.flush()
+        return self.hear()
+
+    def end(self) -> dict:
+        self.process.stdin.close()
+        facts = self.hear()
+        self.process.wait()
+        return facts
+
+
+def ours(method: str, size: int, feed: str = "resident") -> Worker:
+    command = [sys.executable, str(HERE / "speed_jax.py"), method, f"--size={size}", f"--batch={BATCH[method]}"]
+    return Worker(f"ours, {feed}", [*command, f"--feed={feed}"])
+
+
+def theirs(python: str, method: str, size: int, side: str, device: str) -> Worker:
+    command = [python, str(HERE / "speed_torch.py"), method, f"--size={size}", f"--batch={BATCH[method]}"]
+    return Worker(side, [*command, *SIDES[side], f"--device={device}"])
+
+
+def turns(workers: list[Worker], batch: int, rounds: int, seconds: float) -> dict[str, list[float]]:
+    """{side: images/s in each round}. Each turn lasts about `seconds`."""
+    counts = {w.name: max(2, round(seconds * 8 / w.ask("8")["seconds"])) for w in workers}
+    rates = {w.name: [] for w in workers}
+    for i in range(rounds):
+        for worker in workers if i % 2 == 0 else workers[::-1]:
+            n = counts[worker.name]
+            rates[worker.name].append(n * batch / worker.ask(str(n))["seconds"])
+    return rates
+
+
+def against_torch(args: argparse.Namespace, method: str, size: int) -> dict:
+    """One row of the table: our rate, each side's, and the ratio to the fastest of them, round by round."""
+    mine = ours(method, size)
+    workers = [mine, *(theirs(args.torch, method, size, side, args.device) for side in SIDES)]
+    parameters = {w.name: w.facts["parameters"] for w in workers}
+    if max(parameters.values()) > 1.01 * min(parameters.values()):
+        raise SystemExit(f"{method}: the networks differ in size: {parameters}")
+    rates = turns(workers, BATCH[method], args.rounds, args.seconds)
+    best = max(SIDES, key=lambda side: median(rates[side]))
+    ratios = [a / b for a, b in zip(rates[mine.name], rates[best], strict=True)]
+    flops, peak = mine.ask("flops")["flops"], mine.ask("matmul")["matmul"]
+    rate = median(rates[mine.name])
+    return {
+        "method": method, "size": size, "batch": BATCH[method], "parameters": parameters[mine.name],
+        "rate": rate, "torch": {side: median(rates[side]) for side in SIDES}, "best": best,
+        "ratio": median(ratios), "ratio_least": min(ratios), "ratio_most": max(ratios), "rates": rates,
+        "compile_s": {w.name: w.facts["compile_s"] for w in workers},
+        "flops_per_image": flops / BATCH[method], "share_of_peak": flops / BATCH[method] * rate / peak,
+        "matmul_peak": peak, "peak_mb": {w.name: w.end()["peak_mb"] for w in workers},
+        "versions": {w.name: w.facts["version"] for w in workers},
+    }  # fmt: skip
+
+
+def loader(args: argparse.Namespace, method: str, size: int) -> dict:
+    """Resident and stream route beside the same step on one constant batch, in turns."""
+    workers = [ours(method, size, feed) for feed in ("constant", "resident", "stream")]
+    rates = turns(workers, BATCH[method], args.rounds, args.seconds)
+    for worker in workers:
+        worker.end()
+    middle = {name: median(values) for name, values in rates.items()}
+    share = median(a / b for a, b in zip(rates[OURS], rates["ours, constant"], strict=True))
+    return {"method": method, "size": size, "rates": middle, "resident_share": share}
+
+
+def sampling(method: str, size: int) -> dict:
+    """Latency of the compiled sampler at one picture and at 64."""
+    worker, found = ours(method, size), {}
+    for pictures, calls in ((1, 20), (64, 5)):
+        times = sorted(worker.ask(f"sample {pictures} {calls}")["latencies"])
+        found[pictures] = {"p50": median(times), "p95": times[min(len(times) - 1, round(0.95 * len(times)))]}
+    worker.end()
+    return {"method": method, "size": size, **{str(k): v for k, v in found.items()}}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--torch", required=True, help="python of an environment with torch")
+    parser.add_argument("--out", type=Path, required=True, help="FILE.md; FILE.json is written beside it")
+    parser.add_argument("--methods", default=",".join(BATCH))
+    parser.add_argument("--sizes", default="32,64")
+    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--seconds", type=float, default=2.0, help="length of one turn")
+    parser.add_argument("--device", default="cpu", help="of the PyTorch sides")
+    args = parser.parse_args()
+    pairs = [(m, int(size)) for m in args.methods.split(",") for size in args.sizes.split(",")]
+    found = {"machine": {"cores": os.cpu_count(), "python": platform.python_version(), "rounds": args.rounds}}
+    found |= {"speed": [], "loader": [], "sampling": []}
+    for method, size in pairs:
+        found["speed"].append(row := against_torch(args, method, size))
+        print(f"{method} {size} px: {row['rate']:,.0f} images/s, {row['ratio']:.2f} x {row['best']}", flush=True)
+    for method in args.methods.split(","):
+        found["loader"].append(loader(args, method, pairs[0][1]))
+        found["sampling"].append(sampling(method, pairs[0][1]))
+    args.out.parent.mkdir(parents=True, exist_ok=True)
+    args.out.with_suffix(".json").write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+    args.out.write_text(page(found), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

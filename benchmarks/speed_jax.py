@@ -1,0 +1,119 @@
+"""The other side of `benchmarks/speed.py`: whole training steps of this package.
+
+Says one JSON line when ready, then one for each line it is told: `N` (the seconds of N steps), `flops` (of a step, from
+the compiled code), `matmul` (the peak of this machine, FLOP/s), `sample B N` (seconds of N calls that draw B pictures).
+At the end: peak memory.
+"""
+
+import argparse
+import json
+import resource
+import sys
+import time
+from collections.abc import Iterator
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from prodgen_jax.data.images import to_signed
+from prodgen_jax.data.prepared import Split
+from prodgen_jax.evaluation.compare import flop_per_step
+from prodgen_jax.methods import Spec
+from prodgen_jax.methods.core import Method, init_state
+from prodgen_jax.sampling.sample import image_keys
+from prodgen_jax.training.loop import loop
+from prodgen_jax.training.parallel import WAYS, compile_steps, pick_devices
+from prodgen_jax.training.recipe import recipe
+
+
+def say(**facts) -> None:
+    print(json.dumps(facts), flush=True)
+
+
+def random_split(size: int, n: int = 2048) -> Split:
+    empty = np.zeros(n, dtype="U1")
+    return Split(np.random.default_rng(0).integers(0, 256, (n, size, size, 3), np.uint8), {}, empty, empty, empty)
+
+
+def constant_batch(method: Method, split: Split, batch: int) -> Iterator:
+    """The same step with one batch that lies on the device already: what the loader is held against."""
+    devices, way = pick_devices(None), WAYS["pmap"]
+    state = way.replicate(init_state(method, jax.random.key(0)), devices)
+    source = way.replicate({"image": to_signed(jnp.asarray(split.images[:batch])), "label": {}}, devices)
+    run = compile_steps(method, lambda source, rows, keys: source, devices, True, way, False)
+    rows, step = np.zeros((len(devices), 1, batch // len(devices)), np.int32), 0
+    while True:
+        state, metrics, _ = run(step, state, source, rows)
+        step += 1
+        yield metrics
+
+
+def matmul_peak(n: int = 2048, repeats: int = 10) -> float:
+    """FLOP/s of the fastest of several products of two n x n matrices, fp32."""
+    multiply, x = jax.jit(jnp.matmul), jnp.ones((n, n))
+    multiply(x, x).block_until_ready()
+    seconds = []
+    for _ in range(repeats):
+        start = time.perf_counter()
+        multiply(x, x).block_until_ready()
+        seconds.append(time.perf_counter() - start)
+    return 2 * n**3 / min(seconds)
+
+
+def latencies(method: Method, batch: int, calls: int) -> list[float]:
+    """Seconds of each warm call of the compiled sampler."""
+    params, sampler, keys = (
+        init_state(method, jax.random.key(0)).averaged,
+        jax.jit(method.sample),
+        image_keys(0, 0, batch),
+    )
+    sampler(params, keys, {}).block_until_ready()
+    seconds = []
+    for _ in range(calls):
+        start = time.perf_counter()
+        sampler(params, keys, {}).block_until_ready()
+        seconds.append(time.perf_counter() - start)
+    return seconds
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("method")
+    parser.add_argument("--size", type=int, default=32)
+    parser.add_argument("--batch", type=int, default=64)
+    parser.add_argument("--feed", choices=("resident", "stream", "constant"), default="resident")
+    args = parser.parse_args()
+    begun = time.perf_counter()
+    made = recipe(args.method, batch=args.batch, route="stream" if args.feed == "stream" else "resident")
+    method, split = made.build(Spec(args.size)), random_split(args.size)
+    if args.feed == "constant":
+        ticks = constant_batch(method, split, args.batch)
+    else:
+        ticks = (tick.metrics for tick in loop(method, split, made.loop, made.augment, seed=0))
+
+    def play(n: int) -> float:
+        start = time.perf_counter()
+        for _ in range(n):
+            metrics = next(ticks)
+        jax.block_until_ready(metrics)
+        return time.perf_counter() - start
+
+    play(18)  # both kinds of DCGAN's steps
+    count = sum(x.size for x in jax.tree.leaves(init_state(method, jax.random.key(0)).params))
+    say(parameters=count, compile_s=round(time.perf_counter() - begun, 2), version=jax.__version__)
+    for line in sys.stdin:
+        match line.split():
+            case ["flops"]:
+                say(flops=flop_per_step(made, Spec(args.size)))
+            case ["matmul"]:
+                say(matmul=matmul_peak())
+            case ["sample", pictures, calls]:
+                say(latencies=latencies(method, int(pictures), int(calls)))
+            case [n]:
+                say(seconds=play(int(n)))
+    say(peak_mb=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)
+
+
+if __name__ == "__main__":
+    main()

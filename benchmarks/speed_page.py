@@ -1,0 +1,83 @@
+"""The page docs/benchmarks.md from what `benchmarks/speed.py` measured."""
+
+from math import exp, log
+
+OURS = "ours, resident"
+
+
+def table(header: list[str], rows: list[list[str]]) -> str:
+    lines = [header, ["---", *["---:"] * (len(header) - 1)], *rows]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
+def named(row: dict) -> str:
+    return f"{row['method']} {row['size']} px"
+
+
+def rates(rows: list[dict]) -> str:
+    sides = list(rows[0]["torch"])
+    body = []
+    for row in rows:
+        theirs = [f"{row['torch'][side]:,.0f}" for side in sides]
+        spread = f"{row['ratio_least']:.2f} to {row['ratio_most']:.2f}"
+        body.append([named(row), f"{row['rate']:,.0f}", *theirs, f"**{row['ratio']:.2f}**", spread])
+    return table(["", "ours", *sides, "ratio", "least to most"], body)
+
+
+def costs(rows: list[dict]) -> str:
+    header = ["", "parameters", "MFLOP an image", "share of matmul peak"]
+    header += ["first 18 steps, s", "fastest torch, s", "peak MB", "fastest torch, MB"]
+    body = []
+    for row in rows:
+        both = (OURS, row["best"])
+        work = [f"{row['parameters']:,}", f"{row['flops_per_image'] / 1e6:,.0f}", f"{row['share_of_peak']:.0%}"]
+        start = [f"{row['compile_s'][side]:.1f}" for side in both]
+        body.append([named(row), *work, *start, *(f"{row['peak_mb'][side]:,}" for side in both)])
+    return table(header, body)
+
+
+def feeds(rows: list[dict]) -> str:
+    body = [[named(r), *(f"{v:,.0f}" for v in r["rates"].values()), f"{r['resident_share']:.3f}"] for r in rows]
+    return table(["", "constant", "resident", "stream", "resident / constant"], body)
+
+
+def draws(rows: list[dict]) -> str:
+    body = []
+    for row in rows:
+        times = [f"{row[n][part]:.4f}" for n in ("1", "64") for part in ("p50", "p95")]
+        body.append([named(row), *times, f"{64 / row['64']['p50']:,.0f}"])
+    return table(["", "1 picture, p50", "p95", "64 pictures, p50", "p95", "images/s"], body)
+
+
+def page(found: dict) -> str:
+    speed, machine = found["speed"], found["machine"]
+    mean = exp(sum(log(row["ratio"]) for row in speed) / len(speed))
+    versions = speed[0]["versions"]
+    return f"""# Benchmarks
+
+Made by `make bench` (`benchmarks/speed.py`); every number on this page is its output, and all of it is in
+[benchmarks.json](benchmarks.json).
+{machine["cores"]} CPU cores, python {machine["python"]}, jax {versions[OURS]}, torch {versions["torch eager"]}.
+
+## Training steps
+
+Whole steps (batch, forward, backward, Adam, running average) in images/s: the median of {machine["rounds"]} rounds in
+which all sides take turns. The ratio is to the fastest PyTorch side, taken within a round. Its geometric mean is
+**{mean:.2f}**.
+
+{rates(speed)}
+
+{costs(speed)}
+
+## Loader
+
+Images/s of the same step on one constant batch, on the resident route and on the stream route.
+
+{feeds(found["loader"])}
+
+## Sampling
+
+Seconds of a warm call of the compiled sampler (for ddpm, all of its evaluations), and images/s at 64 pictures a call.
+
+{draws(found["sampling"])}
+"""
