@@ -16,6 +16,7 @@ from prodgen_jax.methods.core import Method, State, init_state
 from prodgen_jax.progress import Progress
 from prodgen_jax.training.checkpoint import Checkpoints
 from prodgen_jax.training.keeper import Clock, Keeper, Sheets
+from prodgen_jax.training.lock import alone
 from prodgen_jax.training.loop import Tick, check, loop
 from prodgen_jax.training.recipe import FitSettings, Recipe
 from prodgen_jax.training.run import BEST, Run, config_of, open_run
@@ -152,7 +153,8 @@ def fit(
     use_compilation_cache()
     with Stop() as stop:
         enter(out, config_of(made, prepared, seed), resume)
-        with writing(out), keeping(made, method, out, stop, seed, steps, validation, on_check) as (keeper, state):
+        lock = alone(out / "config.json")
+        with lock, writing(out), keeping(made, method, out, stop, seed, steps, validation, on_check) as (keeper, state):
             step = int(state.step)
             ticks = loop(method, split, made.loop, made.augment, seed=seed, state=state, stop=steps, devices=devices)
             step = play(ticks, keeper, stop, step, steps or math.inf, limit)

@@ -9,6 +9,7 @@ import pytest
 
 from prodgen_jax.errors import InputError
 from prodgen_jax.training.fit import fit
+from prodgen_jax.training.lock import alone
 from prodgen_jax.training.run import open_run
 
 
@@ -128,6 +129,12 @@ def test_a_run_is_not_overwritten(copy, tiny, tiny_recipe):
     with pytest.raises(InputError, match="there is a run already; add --resume"):
         fit(tiny_recipe("vae"), tiny, copy, steps=4)
     assert contents(copy) == before
+
+
+def test_a_run_that_is_being_trained_is_left_alone(copy, tiny, tiny_recipe):
+    with alone(copy / "config.json"), pytest.raises(InputError, match="another process is training this run now"):
+        fit(tiny_recipe("vae"), tiny, copy, steps=4, resume=True)
+    assert fit(tiny_recipe("vae"), tiny, copy, steps=4, resume=True).step == 4
 
 
 def test_resume_starts_where_there_is_nothing(tiny, tiny_recipe, tmp_path):
