@@ -25,7 +25,7 @@ COLUMNS, ROWS, ZOOM = 16, 6, 2  # of a sheet; pixels of the page per pixel of a 
 
 def overview(rows: dict[str, np.ndarray], path: Path) -> None:
     """One line of pictures per set, named on its left."""
-    figure, axes = canvas(9.6, 0.72 * len(rows), rows=len(rows))
+    figure, axes = canvas(9.6, 0.9 * len(rows), rows=len(rows))
     for axis, (name, images) in zip(axes[:, 0], rows.items(), strict=True):
         picture(axis, sheet(images[:COLUMNS], columns=COLUMNS))
         heading(axis, name)
