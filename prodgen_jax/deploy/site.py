@@ -8,6 +8,8 @@ In the folder OUT:
 """
 
 import os
+from concurrent.futures import ThreadPoolExecutor
+from itertools import groupby
 from pathlib import Path
 
 from prodgen_jax.deploy.site_build import build_html
@@ -16,6 +18,8 @@ from prodgen_jax.deploy.site_run import execute, fresh
 from prodgen_jax.deploy.site_stamp import data_fingerprint, machine, source_hash
 from prodgen_jax.errors import InputError
 from prodgen_jax.progress import Progress
+
+AT_ONCE = 2  # notebooks of a smoke run that run side by side
 
 
 def numbered(notebooks: Path) -> list[Path]:
@@ -26,6 +30,12 @@ def numbered(notebooks: Path) -> list[Path]:
     if not found:
         raise InputError(f"--notebooks {notebooks}: holds no numbered notebook (like 01_data.ipynb)")
     return found
+
+
+def waves(paths: list[Path]) -> list[list[Path]]:
+    """Notebooks that may run side by side: 0x, one by one, make what all share; 7x and on look at the others' runs."""
+    groups = groupby(paths, key=lambda path: path.stem if path.stem < "1" else path.stem >= "7")
+    return [list(group) for _, group in groups]
 
 
 def parameters(out: Path, data: str | None, smoke: bool, minutes: float | None) -> dict:
@@ -61,13 +71,20 @@ def build_report(
     for folder in ("executed", "logs", "work/figures"):
         (out / folder).mkdir(parents=True, exist_ok=True)
     source = source_hash()
-    records = {}
-    for number, path in enumerate(paths, start=1):
-        what = f"[{number}/{len(paths)}] {path.stem}"
+
+    def record(path: Path) -> dict:
+        what = f"[{paths.index(path) + 1}/{len(paths)}] {path.stem}"
         known = fresh(path, out, values, stamp, source)
         if known:
             with Progress(1, f"{what} (unchanged)") as bar:
                 bar.advance()
-        records[path.stem] = known or execute(path, out, values, stamp, source, what)
+        return known or execute(path, out, values, stamp, source, what)
+
+    if smoke:  # trainings that are measured need the machine for themselves; these are not
+        with ThreadPoolExecutor(AT_ONCE) as pool:
+            made = [at for wave in waves(paths) for at in pool.map(record, wave)]
+    else:
+        made = list(map(record, paths))
+    records = {path.stem: at for path, at in zip(paths, made, strict=True)}
     pages = write_source(paths, out, records, colab or os.environ.get("PRODGEN_COLAB"))
     return build_html(pages, out)

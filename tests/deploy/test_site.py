@@ -8,7 +8,7 @@ from pathlib import Path
 import nbformat
 import pytest
 
-from prodgen_jax.deploy.site import build_report
+from prodgen_jax.deploy.site import build_report, waves
 from prodgen_jax.deploy.site_pages import headline
 from prodgen_jax.deploy.site_run import COMPILE_FAST, environment
 from prodgen_jax.deploy.site_stamp import data_fingerprint
@@ -154,6 +154,12 @@ def test_data_fingerprint_follows_the_data(tmp_path):
     (tmp_path / "prepared.json").write_text(json.dumps({"fingerprint": "f" * 64}))
     assert data_fingerprint(str(tmp_path)) == "f" * 12
     assert data_fingerprint("demo") == "demo"
+
+
+def test_a_smoke_run_keeps_the_order_of_what_needs_each_other():
+    names = ("00_a", "01_b", "10_c", "20_d", "41_e", "70_f", "90_g")
+    found = [[path.stem for path in wave] for wave in waves([Path(f"{name}.ipynb") for name in names])]
+    assert found == [["00_a"], ["01_b"], ["10_c", "20_d", "41_e"], ["70_f", "90_g"]]
 
 
 def test_a_smoke_run_compiles_fast_and_keeps_the_flags_that_are_set(monkeypatch):

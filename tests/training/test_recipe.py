@@ -47,7 +47,7 @@ def test_presets():
 @pytest.mark.parametrize(
     ("key", "value", "named"),
     [
-        ("batch", "many", "batch='many': expected int, as in 64"),
+        ("batch", "many", "batch='many': expected int, as in 32"),
         ("batch", "1.5", "expected int"),
         ("lr", "fast", "expected float"),
         ("flip", "perhaps", "expected bool"),
