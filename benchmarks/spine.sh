@@ -5,7 +5,7 @@
 #   benchmarks/spine.sh CATALOG.csv PHOTOS.zip WORK [python of the peer's environment]
 #
 # What is finished in WORK is not done again. Nothing else should run beside it. On a machine that is not quiet, or to repeat
-# a page's numbers, say the steps instead: STEPS="ddpm=5934 diffusers=2280 dcgan=31000 vae=35000" benchmarks/spine.sh ...
+# a page's numbers, say the steps instead: STEPS="ddpm=5934 diffusers=2280 dcgan=28416 vae=31334" benchmarks/spine.sh ...
 set -euo pipefail
 catalog=$1 photos=$2 work=$3 peer_python=${4:-}
 minutes=20 n=1000

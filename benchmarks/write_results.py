@@ -60,7 +60,7 @@ def page(work: Path, records: dict[str, dict], note: str) -> str:
             "# The spine, measured",
             "",
             "Made by the commands of `benchmarks/spine.sh CATALOG.csv PHOTOS.zip WORK PEER_PYTHON`; every number here "
-            f"is their output{', but for those of the note' if note else ''}.",
+            "is their output.",
             f"{os.cpu_count()} CPU cores, python {platform.python_version()}, jax {first['versions']['jax']}.",
             "The catalogue: the public 'Fashion Product Images (Small)' collection, "
             f"{first['prepared']['splits']['train']:,} training photos at {first['prepared']['size']} px.",
