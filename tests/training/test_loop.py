@@ -14,7 +14,8 @@ from prodgen_jax.methods import METHODS, Spec
 from prodgen_jax.training.loop import LoopSettings, check_rhythm, loop
 from prodgen_jax.training.parallel import NEVER, period, pick_devices, share
 
-EIGHT = {"XLA_FLAGS": "--xla_force_host_platform_device_count=8"}
+PATIENT = "--xla_cpu_collective_call_terminate_timeout_seconds=600"  # eight devices wait for each other on a busy core
+EIGHT = {"XLA_FLAGS": f"--xla_force_host_platform_device_count=8 {PATIENT}"}
 SCRIPT = Path(__file__).with_name("on_devices.py")
 
 
