@@ -15,6 +15,7 @@ from jax import Array
 from jaxtyping import Float
 
 from prodgen_jax.errors import InputError
+from prodgen_jax.methods.backbone import BACKBONES, BackboneSettings
 from prodgen_jax.methods.core import Method, Turn, power_ema
 from prodgen_jax.methods.gan import normal
 from prodgen_jax.methods.gaussian import (
@@ -33,18 +34,12 @@ from prodgen_jax.methods.gaussian import (
 from prodgen_jax.methods.guidance import Guidance, check_guidance, guided, hide
 from prodgen_jax.methods.samplers import Rule, sample_loop
 from prodgen_jax.methods.spec import Spec, choose
-from prodgen_jax.nets.unet import UNet
 
 
 @dataclass(frozen=True)
-class DenoiserSettings:
+class DenoiserSettings(BackboneSettings):
     """What `--set` reaches of every method here: the network, its training, its attributes, and its sampling."""
 
-    width: int = 32  # channels of the U-Net's first level
-    multipliers: tuple[int, ...] = (1, 2, 3)  # channels of each level, in widths
-    blocks: int = 1  # residual blocks per level
-    attend: tuple[int, ...] = (1,)  # levels with self-attention, 0 the finest
-    patch: int = 2  # pixels on a side that one position of the finest level holds
     lr: float = 2e-3  # Adam's step size after warm-up
     warmup: int = 100  # steps
     clip: float = 1.0  # largest gradient norm
@@ -75,18 +70,10 @@ class Frame(NamedTuple):
 
 
 def check(method: str, s: DenoiserSettings, spec: Spec) -> None:
-    """InputError where levels, steps and the picture's size do not fit together."""
-    levels = len(s.multipliers)
-    fold = s.patch * 2 ** (levels - 1)
-    if spec.size % fold:
-        raise InputError(
-            f"{method}: pictures of {spec.size} px cannot be halved to {levels} levels; patch * 2^(levels - 1) "
-            f"is {fold} and must divide the size"
-        )
+    """InputError where network, steps, shares and the picture's size do not fit together."""
+    choose(BACKBONES, s.network, "network").check(method, s, spec)
     if s.sample_steps < 1:
         raise InputError(f"sample_steps={s.sample_steps}: must be 1 or more")
-    if not set(s.attend) <= set(range(levels)):
-        raise InputError(f"attend={s.attend}: there are levels 0 to {levels - 1}")
     for name in ("drop", "drop_each"):
         if not 0 <= getattr(s, name) <= 1:
             raise InputError(f"{name}={getattr(s, name)}: a share, must lie in 0 to 1")
@@ -110,20 +97,19 @@ def estimate(frame: Frame, net: Callable, x: Float[Array, "b ..."], p: Point) ->
 
 
 def denoiser(s: DenoiserSettings, spec: Spec, frame: Frame) -> Method:
-    """A U-Net over pixels in a frame, conditional on `s.condition` where that names attributes."""
+    """A network over pixels in a frame, conditional on `s.condition` where that names attributes."""
     shape = (spec.size, spec.size, spec.channels)
     attributes = {name: choose(dict(spec.attributes), name, "condition") for name in s.condition}
     guidance = Guidance(s.guidance, s.guidance_from, s.guidance_to, s.guidance_rescale)
     check_guidance(guidance, attributes)
 
     def build(key):
-        rngs = nnx.Rngs(params=key)
-        return UNet(spec.channels, s.width, s.multipliers, s.blocks, s.attend, s.patch, attributes, rngs=rngs)
+        return BACKBONES[s.network].build(s, spec, attributes, nnx.Rngs(params=key))
 
     graph = nnx.graphdef(nnx.eval_shape(lambda: build(jax.random.key(0))))
 
     def network(params, label):
-        return lambda x, t: nnx.merge(graph, params["unet"], copy=True)(x, t, label)
+        return lambda x, t: nnx.merge(graph, params[s.network], copy=True)(x, t, label)
 
     def errors(params, batch, keys, together, each):
         """(weighted, plain) error of each picture, at a time and a noise of its own; attributes hidden in shares."""
@@ -149,11 +135,11 @@ def denoiser(s: DenoiserSettings, spec: Spec, frame: Frame) -> Method:
 
     rate = optax.linear_schedule(0.0, s.lr, s.warmup)
     return Method(
-        init=lambda key: ({"unet": nnx.state(build(key), nnx.Param)}, {}),
-        turns=(Turn("unet", turn),),
-        optim={"unet": optax.chain(optax.clip_by_global_norm(s.clip), optax.adam(rate, b2=0.99))},
+        init=lambda key: ({s.network: nnx.state(build(key), nnx.Param)}, {}),
+        turns=(Turn(s.network, turn),),
+        optim={s.network: optax.chain(optax.clip_by_global_norm(s.clip), optax.adam(rate, b2=0.99))},
         sample=sample,
-        ema={"unet": power_ema()},
+        ema={s.network: power_ema()},
         conditions=tuple(attributes),
         validate=validate,
     )

@@ -12,7 +12,8 @@ from flax import nnx
 from jax import Array
 from jaxtyping import Float, Int
 
-from prodgen_jax.nets.blocks import GroupNorm, conv, depth_to_space, fourier, space_to_depth
+from prodgen_jax.nets.blocks import GroupNorm, conv, depth_to_space, space_to_depth
+from prodgen_jax.nets.embedding import Embedding
 
 
 class ResBlock(nnx.Module):
@@ -47,22 +48,6 @@ class Attention(nnx.Module):
         return x + self.out(y.reshape(b, h, w, c))
 
 
-class Embedding(nnx.Module):
-    """Time and attributes as one vector. Each attribute has one row more than values, for 'not said' (-1)."""
-
-    def __init__(self, width: int, attributes: Mapping[str, int], *, rngs: nnx.Rngs):
-        self.time1 = nnx.Linear(width, 4 * width, rngs=rngs)
-        self.time2 = nnx.Linear(4 * width, 4 * width, rngs=rngs)
-        self.tables = nnx.Dict({a: nnx.Embed(n + 1, 4 * width, rngs=rngs) for a, n in attributes.items()})
-        self.width = width
-
-    def __call__(self, t: Float[Array, "b"], label: Mapping[str, Int[Array, "b"]]) -> Float[Array, "b e"]:
-        emb = self.time2(nnx.silu(self.time1(fourier(1000 * t, self.width))))
-        for attribute, table in self.tables.items():
-            emb = emb + table(label[attribute] + 1)
-        return nnx.silu(emb)
-
-
 class UNet(nnx.Module):
     """Maps a noisy picture, a time in [0, 1] and attributes to a prediction of the picture's shape.
 
@@ -84,7 +69,7 @@ class UNet(nnx.Module):
         rngs: nnx.Rngs,
     ):
         self.patch, self.levels = patch, len(multipliers)
-        self.embedding = Embedding(width, attributes, rngs=rngs)
+        self.embedding = Embedding(width, 4 * width, attributes, rngs=rngs)
         self.entry = conv(channels * patch**2, width, rngs=rngs)
         emb, widths, c, skips = 4 * width, [width * m for m in multipliers], width, [width]
 

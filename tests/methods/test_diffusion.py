@@ -12,6 +12,7 @@ from prodgen_jax.methods.diffusion import DDPMSettings, EDMSettings, FlowSetting
 from prodgen_jax.methods.gaussian import TARGETS, ask, mix, straight
 
 SIZE, NAMES = 8, ("ddpm", "edm", "flow")
+DIT = {"network": "dit", "dit_width": 8, "dit_depth": 2, "dit_heads": 2}
 LEAVES, LOSS, NORM = 73, 0.3573497, 0.1026596  # of the DDPM that stood alone, before there was a frame
 
 
@@ -118,9 +119,9 @@ def test_not_said_is_learned_beside_the_values(make):
 # --- pictures -----------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_samples_follow_seed_and_condition(make, name):
-    method, params = make(name, condition="type,colour")
+@pytest.mark.parametrize("name, network", [*((name, {}) for name in NAMES), *((name, DIT) for name in NAMES)])
+def test_samples_follow_seed_and_condition(make, name, network):
+    method, params = make(name, condition="type,colour", **network)
     assert method.conditions == ("type", "colour")
     keys, draw_images = jax.random.split(jax.random.key(1), 3), jax.jit(method.sample)
     images = [draw_images(params, keys, {"type": jnp.full(3, kind)}) for kind in (-1, 0, 2)]
@@ -146,6 +147,7 @@ def test_samples_follow_seed_and_condition(make, name):
         ("edm", "sampler", "plms", "ancestral, ddim, heun, dpmpp2m, euler"),
         ("flow", "target", "eps", "velocity, x0, v"),
         ("flow", "times", "beta", "logit_normal, uniform"),
+        ("edm", "network", "resnet", "unet, dit"),
     ],
 )
 def test_unknown_names_are_refused_with_the_known_ones(make, name, setting, value, known):
@@ -167,6 +169,11 @@ def test_earlier_names_still_stand(make):
         ("flow", {"attend": (3,)}, r"attend=\(3,\): there are levels 0 to"),
         ("edm", {"sigma_data": 0.0}, "sigma_data=0"),
         ("edm", {"sigma_max": 0.001}, "sigma_max=0.001"),
+        ("ddpm", {**DIT, "dit_patch": 3}, "ddpm: dit_patch=3 must divide the pictures' 8 px"),
+        ("ddpm", {**DIT, "dit_patch": 0}, "dit_patch=0"),
+        ("flow", {**DIT, "dit_heads": 3}, "dit_heads=3: must divide dit_width=8"),
+        ("flow", {**DIT, "dit_heads": 0}, "dit_heads=0"),
+        ("edm", {**DIT, "dit_width": 6}, "dit_width=6: must be a multiple of 4"),
         ("edm", {"guidance": 2.0}, "guidance=2.0: this model is not conditional"),
     ],
 )

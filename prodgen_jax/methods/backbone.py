@@ -1,0 +1,75 @@
+"""The network of a denoiser: which one it is, its settings, and whether it fits the pictures.
+
+A network maps (x [b h w c], t [b], {attribute: int [b]}) to a prediction of x's shape.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from flax import nnx
+
+from prodgen_jax.errors import InputError
+from prodgen_jax.methods.spec import Spec
+from prodgen_jax.nets.dit import DiT
+from prodgen_jax.nets.unet import UNet
+
+
+@dataclass(frozen=True)
+class BackboneSettings:
+    """What `--set` reaches of a denoiser's network."""
+
+    network: str = "unet"  # unet, or dit: a transformer; its settings are those that begin with its name
+    width: int = 32  # channels of the U-Net's first level
+    multipliers: tuple[int, ...] = (1, 2, 3)  # channels of each level, in widths
+    blocks: int = 1  # residual blocks per level
+    attend: tuple[int, ...] = (1,)  # levels with self-attention, 0 the finest
+    patch: int = 2  # pixels on a side that one position of the finest level holds
+    dit_width: int = 192  # numbers that describe a patch
+    dit_depth: int = 6  # blocks
+    dit_heads: int = 3  # of each block's attention
+    dit_patch: int = 4  # pixels on a side
+
+
+class Backbone(NamedTuple):
+    """build: (settings, Spec, {attribute: number of values}, rngs) -> the network.
+
+    check: (method, settings, Spec); InputError where settings and the picture's size do not fit together.
+    """
+
+    build: Callable
+    check: Callable
+
+
+def unet(s: BackboneSettings, spec: Spec, attributes: Mapping[str, int], rngs: nnx.Rngs) -> UNet:
+    shape = (spec.channels, s.width, s.multipliers, s.blocks, s.attend, s.patch)
+    return UNet(*shape, attributes, rngs=rngs)
+
+
+def check_unet(method: str, s: BackboneSettings, spec: Spec) -> None:
+    levels = len(s.multipliers)
+    fold = s.patch * 2 ** (levels - 1)
+    if spec.size % fold:
+        raise InputError(
+            f"{method}: pictures of {spec.size} px cannot be halved to {levels} levels; patch * 2^(levels - 1) "
+            f"is {fold} and must divide the size"
+        )
+    if not set(s.attend) <= set(range(levels)):
+        raise InputError(f"attend={s.attend}: there are levels 0 to {levels - 1}")
+
+
+def dit(s: BackboneSettings, spec: Spec, attributes: Mapping[str, int], rngs: nnx.Rngs) -> DiT:
+    shape = (spec.channels, s.dit_width, s.dit_depth, s.dit_heads, s.dit_patch)
+    return DiT(*shape, attributes, rngs=rngs)
+
+
+def check_dit(method: str, s: BackboneSettings, spec: Spec) -> None:
+    if s.dit_patch < 1 or spec.size % s.dit_patch:
+        raise InputError(f"{method}: dit_patch={s.dit_patch} must divide the pictures' {spec.size} px")
+    if s.dit_heads < 1 or s.dit_width % s.dit_heads:
+        raise InputError(f"dit_heads={s.dit_heads}: must divide dit_width={s.dit_width}")
+    if s.dit_width < 4 or s.dit_width % 4:
+        raise InputError(f"dit_width={s.dit_width}: must be a multiple of 4, sine and cosine of row and column")
+
+
+BACKBONES = {"unet": Backbone(unet, check_unet), "dit": Backbone(dit, check_dit)}

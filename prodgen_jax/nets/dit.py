@@ -1,0 +1,101 @@
+"""The diffusion transformer (Peebles & Xie 2023, "DiT"): a denoiser of patches that all look at each other.
+
+No map is ever halved: every block sees all patches at full width, so its work is large matrix products alone. What
+time and attributes say scales, shifts and gates each block (adaLN-Zero), which therefore starts as the identity.
+"""
+
+from collections.abc import Mapping
+
+import jax
+import jax.numpy as jnp
+from flax import nnx
+from jax import Array
+from jaxtyping import Float, Int
+
+from prodgen_jax.nets.blocks import depth_to_space, fourier, space_to_depth
+from prodgen_jax.nets.embedding import Embedding
+
+WIDEN = 4  # how many times as wide a block's hidden layer is
+
+
+def linear(cin: int, cout: int, *, rngs: nnx.Rngs, zero: bool = False) -> nnx.Linear:
+    """A dense layer; `zero` starts it at zero."""
+    init = nnx.initializers.zeros if zero else nnx.initializers.xavier_uniform()
+    return nnx.Linear(cin, cout, kernel_init=init, rngs=rngs)
+
+
+def plain_norm(width: int, *, rngs: nnx.Rngs) -> nnx.LayerNorm:
+    """Layer normalization without gain and shift of its own: the embedding has them."""
+    return nnx.LayerNorm(width, use_bias=False, use_scale=False, rngs=rngs)
+
+
+def modulate(x: Float[Array, "b n c"], shift: Float[Array, "b 1 c"], scale: Float[Array, "b 1 c"]) -> Array:
+    return x * (1 + scale) + shift
+
+
+def positions(rows: int, columns: int, width: int) -> Float[Array, "rows columns width"]:
+    """Sines and cosines of each place's row, then of its column. MAE (He 2022), appendix A; width: a multiple of 4."""
+    row, column = (fourier(jnp.arange(n, dtype=jnp.float32), width // 2) for n in (rows, columns))
+    shape = (rows, columns, width // 2)
+    return jnp.concatenate([jnp.broadcast_to(row[:, None], shape), jnp.broadcast_to(column[None], shape)], axis=-1)
+
+
+class Block(nnx.Module):
+    """Self-attention over all patches, then a dense layer on each, both gated. Peebles & Xie 2023, figure 3."""
+
+    def __init__(self, width: int, heads: int, *, rngs: nnx.Rngs):
+        self.film = linear(width, 6 * width, rngs=rngs, zero=True)
+        self.norm1, self.norm2 = plain_norm(width, rngs=rngs), plain_norm(width, rngs=rngs)
+        self.qkv, self.out = linear(width, 3 * width, rngs=rngs), linear(width, width, rngs=rngs)
+        self.wide = linear(width, WIDEN * width, rngs=rngs)
+        self.narrow = linear(WIDEN * width, width, rngs=rngs)
+        self.heads = heads
+
+    def __call__(self, x: Float[Array, "b n c"], emb: Float[Array, "b c"]) -> Float[Array, "b n c"]:
+        shift1, scale1, gate1, shift2, scale2, gate2 = jnp.split(self.film(emb)[:, None], 6, axis=-1)
+        x = x + gate1 * self.attend(modulate(self.norm1(x), shift1, scale1))
+        return x + gate2 * self.narrow(nnx.gelu(self.wide(modulate(self.norm2(x), shift2, scale2))))
+
+    def attend(self, x: Float[Array, "b n c"]) -> Float[Array, "b n c"]:
+        b, n, c = x.shape
+        qkv = self.qkv(x).reshape(b, n, 3, self.heads, c // self.heads)
+        return self.out(jax.nn.dot_product_attention(*jnp.moveaxis(qkv, 2, 0)).reshape(b, n, c))
+
+
+class DiT(nnx.Module):
+    """Maps a noisy picture, a time in [0, 1] and attributes to a prediction of the picture's shape.
+
+    width: numbers that describe a patch, a multiple of `heads` and of 4; depth: blocks; patch: pixels on a side, a
+    divisor of the picture's.
+    """
+
+    def __init__(
+        self,
+        channels: int,
+        width: int,
+        depth: int,
+        heads: int,
+        patch: int,
+        attributes: Mapping[str, int],
+        *,
+        rngs: nnx.Rngs,
+    ):
+        self.patch = patch
+        self.embedding = Embedding(width, width, attributes, rngs=rngs)
+        self.entry = linear(channels * patch**2, width, rngs=rngs)
+        self.blocks = nnx.List([Block(width, heads, rngs=rngs) for _ in range(depth)])
+        self.film = linear(width, 2 * width, rngs=rngs, zero=True)
+        self.norm = plain_norm(width, rngs=rngs)
+        self.exit = linear(width, channels * patch**2, rngs=rngs, zero=True)
+
+    def __call__(
+        self, x: Float[Array, "b h w c"], t: Float[Array, "b"], label: Mapping[str, Int[Array, "b"]]
+    ) -> Float[Array, "b h w c"]:
+        emb = self.embedding(t, label)
+        y = self.entry(space_to_depth(x, self.patch))
+        b, h, w, c = y.shape
+        y = (y + positions(h, w, c).astype(y.dtype)).reshape(b, h * w, c)
+        for block in self.blocks:
+            y = block(y, emb)
+        y = modulate(self.norm(y), *jnp.split(self.film(emb)[:, None], 2, axis=-1))
+        return depth_to_space(self.exit(y).reshape(b, h, w, -1), self.patch)
