@@ -29,6 +29,7 @@ class BackboneSettings:
     dit_depth: int = 6  # blocks
     dit_heads: int = 3  # of each block's attention
     dit_patch: int = 4  # pixels on a side
+    remat: bool = False  # compute each block again for its gradient instead of keeping it: less memory, more work
 
 
 class Backbone(NamedTuple):
@@ -43,7 +44,7 @@ class Backbone(NamedTuple):
 
 def unet(s: BackboneSettings, spec: Spec, attributes: Mapping[str, int], rngs: nnx.Rngs) -> UNet:
     shape = (spec.channels, s.width, s.multipliers, s.blocks, s.attend, s.patch)
-    return UNet(*shape, attributes, rngs=rngs)
+    return UNet(*shape, attributes, remat=s.remat, rngs=rngs)
 
 
 def check_unet(method: str, s: BackboneSettings, spec: Spec) -> None:
@@ -60,7 +61,7 @@ def check_unet(method: str, s: BackboneSettings, spec: Spec) -> None:
 
 def dit(s: BackboneSettings, spec: Spec, attributes: Mapping[str, int], rngs: nnx.Rngs) -> DiT:
     shape = (spec.channels, s.dit_width, s.dit_depth, s.dit_heads, s.dit_patch)
-    return DiT(*shape, attributes, rngs=rngs)
+    return DiT(*shape, attributes, remat=s.remat, rngs=rngs)
 
 
 def check_dit(method: str, s: BackboneSettings, spec: Spec) -> None:

@@ -14,6 +14,7 @@ from jaxtyping import Float, Int
 
 from prodgen_jax.nets.blocks import depth_to_space, fourier, space_to_depth
 from prodgen_jax.nets.embedding import Embedding
+from prodgen_jax.nets.remat import rematerialized
 
 WIDEN = 4  # how many times as wide a block's hidden layer is
 
@@ -66,7 +67,7 @@ class DiT(nnx.Module):
     """Maps a noisy picture, a time in [0, 1] and attributes to a prediction of the picture's shape.
 
     width: numbers that describe a patch, a multiple of `heads` and of 4; depth: blocks; patch: pixels on a side, a
-    divisor of the picture's.
+    divisor of the picture's; remat: keep for the backward pass only what blocks hand on, and compute the rest again.
     """
 
     def __init__(
@@ -78,9 +79,10 @@ class DiT(nnx.Module):
         patch: int,
         attributes: Mapping[str, int],
         *,
+        remat: bool = False,
         rngs: nnx.Rngs,
     ):
-        self.patch = patch
+        self.patch, self.remat = patch, remat
         self.embedding = Embedding(width, width, attributes, rngs=rngs)
         self.entry = linear(channels * patch**2, width, rngs=rngs)
         self.blocks = nnx.List([Block(width, heads, rngs=rngs) for _ in range(depth)])
@@ -95,7 +97,8 @@ class DiT(nnx.Module):
         y = self.entry(space_to_depth(x, self.patch))
         b, h, w, c = y.shape
         y = (y + positions(h, w, c).astype(y.dtype)).reshape(b, h * w, c)
+        apply = rematerialized(Block.__call__) if self.remat else Block.__call__
         for block in self.blocks:
-            y = block(y, emb)
+            y = apply(block, y, emb)
         y = modulate(self.norm(y), *jnp.split(self.film(emb)[:, None], 2, axis=-1))
         return depth_to_space(self.exit(y).reshape(b, h, w, -1), self.patch)

@@ -14,6 +14,7 @@ from jaxtyping import Float, Int
 
 from prodgen_jax.nets.blocks import GroupNorm, conv, depth_to_space, space_to_depth
 from prodgen_jax.nets.embedding import Embedding
+from prodgen_jax.nets.remat import rematerialized
 
 
 class ResBlock(nnx.Module):
@@ -54,6 +55,7 @@ class UNet(nnx.Module):
     width:   channels of the first level; multipliers: channels of each level, relative to it.
     blocks:  residual blocks per level on the way down; one more on the way up.
     attend:  levels (0 is the finest) with self-attention.
+    remat:   keep for the backward pass only what blocks hand on, and compute the rest again.
     """
 
     def __init__(
@@ -66,9 +68,10 @@ class UNet(nnx.Module):
         patch: int,
         attributes: Mapping[str, int],
         *,
+        remat: bool = False,
         rngs: nnx.Rngs,
     ):
-        self.patch, self.levels = patch, len(multipliers)
+        self.patch, self.levels, self.remat = patch, len(multipliers), remat
         self.embedding = Embedding(width, 4 * width, attributes, rngs=rngs)
         self.entry = conv(channels * patch**2, width, rngs=rngs)
         emb, widths, c, skips = 4 * width, [width * m for m in multipliers], width, [width]
@@ -96,6 +99,7 @@ class UNet(nnx.Module):
         self, x: Float[Array, "b h w c"], t: Float[Array, "b"], label: Mapping[str, Int[Array, "b"]]
     ) -> Float[Array, "b h w c"]:
         emb = self.embedding(t, label)
+        run = rematerialized(run_row) if self.remat else run_row
         y = self.entry(space_to_depth(x, self.patch))
         skips = [y]
         for i, rows in enumerate(self.down):
@@ -114,7 +118,7 @@ class UNet(nnx.Module):
         return depth_to_space(self.exit(nnx.silu(self.norm(y))), self.patch)
 
 
-def run(row: nnx.List, x: Float[Array, "b h w i"], emb: Float[Array, "b e"]) -> Float[Array, "b h w o"]:
+def run_row(row: nnx.List, x: Float[Array, "b h w i"], emb: Float[Array, "b e"]) -> Float[Array, "b h w o"]:
     """A residual block, then attention where the level has it."""
     block, *attention = row
     x = block(x, emb)
