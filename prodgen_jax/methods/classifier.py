@@ -17,6 +17,7 @@ from jaxtyping import Float, Int
 
 from prodgen_jax.errors import InputError
 from prodgen_jax.methods.core import Method, Turn
+from prodgen_jax.methods.precision import opened
 from prodgen_jax.methods.spec import Spec
 from prodgen_jax.nets.classifier import Classifier
 
@@ -85,7 +86,7 @@ def network(settings: Settings, spec: Spec, key: Array) -> Classifier:
 def build(settings: Settings, spec: Spec) -> Method:
     """The classifier as a method with one group, `net`. It draws no pictures: its `sample` raises InputError."""
     shape = nnx.eval_shape(lambda: network(settings, spec, jax.random.key(0)))
-    graph = nnx.graphdef(shape)
+    net = opened(shape)
     places = {name: jnp.asarray(table) for name, table in tables(settings, spec).items()}
 
     def init(key: Array) -> tuple[dict, tuple]:
@@ -93,7 +94,7 @@ def build(settings: Settings, spec: Spec) -> Method:
 
     def loss(params: dict, extra: tuple, batch: dict, keys: Array, step: Array) -> tuple[Array, tuple]:
         del keys, step  # nothing is drawn, and the schedule is the optimizer's
-        logits = nnx.merge(graph, params["net"], copy=True)(batch["image"])
+        logits = net(params["net"])(batch["image"])
         scores = {name: cross_entropy(logits[name], table[batch["label"][name]]) for name, table in places.items()}
         metrics = {f"loss/{name}": nats for name, (nats, _) in scores.items()}
         metrics |= {f"accuracy/{name}": share for name, (_, share) in scores.items()}

@@ -32,12 +32,13 @@ from prodgen_jax.methods.gaussian import (
     tell,
 )  # fmt: skip
 from prodgen_jax.methods.guidance import Guidance, check_guidance, guided, hide
+from prodgen_jax.methods.precision import PrecisionSettings, opened
 from prodgen_jax.methods.samplers import Rule, sample_loop
 from prodgen_jax.methods.spec import Spec, choose
 
 
 @dataclass(frozen=True)
-class DenoiserSettings(BackboneSettings):
+class DenoiserSettings(BackboneSettings, PrecisionSettings):
     """What `--set` reaches of every method here: the network, its training, its attributes, and its sampling."""
 
     lr: float = 2e-3  # Adam's step size after warm-up
@@ -106,10 +107,10 @@ def denoiser(s: DenoiserSettings, spec: Spec, frame: Frame) -> Method:
     def build(key):
         return BACKBONES[s.network].build(s, spec, attributes, nnx.Rngs(params=key))
 
-    graph = nnx.graphdef(nnx.eval_shape(lambda: build(jax.random.key(0))))
+    net = opened(nnx.eval_shape(lambda: build(jax.random.key(0))), s.precision)
 
     def network(params, label):
-        return lambda x, t: nnx.merge(graph, params[s.network], copy=True)(x, t, label)
+        return lambda x, t: net(params[s.network])(x, t, label)
 
     def errors(params, batch, keys, together, each):
         """(weighted, plain) error of each picture, at a time and a noise of its own; attributes hidden in shares."""

@@ -19,6 +19,7 @@ from prodgen_jax.errors import InputError
 from prodgen_jax.methods.core import Method, Turn, power_ema
 from prodgen_jax.methods.diffaugment import DiffAugment
 from prodgen_jax.methods.gan_losses import LOSSES, AdversarialLoss, r1_penalty
+from prodgen_jax.methods.precision import PrecisionSettings, opened
 from prodgen_jax.methods.spec import Spec, choose
 from prodgen_jax.nets import spectral
 from prodgen_jax.nets.dcgan import Discriminator, Generator
@@ -27,7 +28,7 @@ STREAM_REAL, STREAM_FAKE, STREAM_SAID = 1, 2, 3  # what an example's key is fold
 
 
 @dataclass(frozen=True)
-class DCGANSettings:
+class DCGANSettings(PrecisionSettings):
     """What `--set` reaches of a DCGAN."""
 
     latent: int = 128  # numbers in a latent vector
@@ -71,11 +72,12 @@ class Players:
 
     build:      key -> (generator, critic), modules that are called as generator(z, *said) and critic(x, *said).
     normalized: whether the critic's weights are divided by their largest singular values.
+    precision:  what they compute in.
     """
 
-    def __init__(self, build: Callable, normalized: bool = False):
+    def __init__(self, build: Callable, normalized: bool = False, precision: str = "fp32"):
         self.build, self.normalized = build, normalized
-        self.graphs = tuple(nnx.graphdef(net) for net in nnx.eval_shape(lambda: build(jax.random.key(0))))
+        self.nets = tuple(opened(net, precision) for net in nnx.eval_shape(lambda: build(jax.random.key(0))))
 
     def init(self, key) -> tuple[dict, dict]:
         generator, critic = (nnx.state(net, nnx.Param) for net in self.build(key))
@@ -83,7 +85,7 @@ class Players:
         return {"generator": generator, "critic": critic}, extra
 
     def generate(self, params: dict, z: Float[Array, "b z"], *said) -> Float[Array, "b h w c"]:
-        return nnx.merge(self.graphs[0], params["generator"], copy=True)(z, *said)
+        return self.nets[0](params["generator"])(z, *said)
 
     def critic(self, params: dict, extra: dict) -> tuple[Callable, dict]:
         """(the critic as it judges, `extra` with its spectral vectors one iteration on)."""
@@ -91,7 +93,7 @@ class Players:
         if self.normalized:
             weights, vectors = spectral.normalize(weights, extra["spectral"])
             extra = {**extra, "spectral": vectors}
-        return nnx.merge(self.graphs[1], weights, copy=True), extra
+        return self.nets[1](weights), extra
 
 
 @dataclass(frozen=True, eq=False)
@@ -158,7 +160,7 @@ def with_r1(settings: DCGANSettings, build: Callable, conditions: tuple[str, ...
     """The game of a critic with lazy R1 and a generator, between the networks that `build` makes."""
     s = settings
     augment = DiffAugment(s.diffaugment, s.augment_target, s.augment_steps)
-    game = Game(Players(build, s.spectral), choose(LOSSES, s.loss, "loss"), s.latent, augment, **said)
+    game = Game(Players(build, s.spectral, s.precision), choose(LOSSES, s.loss, "loss"), s.latent, augment, **said)
     if s.r1_every < 1:
         raise InputError(f"r1_every={s.r1_every}: must be 1 or more steps")
     if s.stddev_group < 0 or s.stddev_group == 1:

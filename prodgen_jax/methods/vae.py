@@ -17,6 +17,7 @@ from jaxtyping import Float
 
 from prodgen_jax.methods.core import Method, Turn, power_ema
 from prodgen_jax.methods.gan import normal
+from prodgen_jax.methods.precision import PrecisionSettings, opened
 from prodgen_jax.methods.spec import Spec
 from prodgen_jax.nets.flow import Flow
 from prodgen_jax.nets.vae import Decoder, Encoder
@@ -26,7 +27,7 @@ HALF_STEP = 1 / 255  # half the distance of two 8-bit levels on [-1, 1]
 
 
 @dataclass(frozen=True)
-class VAESettings:
+class VAESettings(PrecisionSettings):
     """What `--set` reaches of a VAE."""
 
     latent: int = 64  # numbers in a latent vector
@@ -70,7 +71,8 @@ class Networks:
         self.latent, self.couplings = settings.latent, settings.flow
         self.shape = (spec.size, spec.channels, settings.latent, settings.width)
         shapes = nnx.eval_shape(lambda: self.build(jax.random.key(0)))
-        self.graphs = {name: nnx.graphdef(net) for name, net in shapes.items()}
+        self.prior = nnx.graphdef(shapes.pop("prior"))
+        self.nets = {name: opened(net, settings.precision) for name, net in shapes.items()}
 
     def build(self, key):
         rngs = nnx.Rngs(params=key)
@@ -83,24 +85,25 @@ class Networks:
     def init(self, key):
         return {"vae": {name: nnx.state(net, nnx.Param) for name, net in self.build(key).items()}}, {}
 
-    def part(self, params, name: str) -> nnx.Module:
-        return nnx.merge(self.graphs[name], params["vae"][name], copy=True)
+    def flow(self, params) -> Flow:
+        """The prior. It computes in float32 always: a density's terms are summed, and a vector costs nothing."""
+        return nnx.merge(self.prior, params["vae"]["prior"], copy=True)
 
     def encode(self, params, x: Float[Array, "b h w c"]) -> tuple[Float[Array, "b z"], Float[Array, "b z"]]:
         """Mean and log-variance of q(z | x)."""
-        return self.part(params, "encoder")(x)
+        return self.nets["encoder"](params["vae"]["encoder"])(x)
 
     def decode(self, params, z: Float[Array, "b z"]) -> tuple[Float[Array, "b h w c"], Float[Array, "c"]]:
         """Mean and log-scale of p(x | z)."""
-        return self.part(params, "decoder")(z)
+        return self.nets["decoder"](params["vae"]["decoder"])(z)
 
     def from_noise(self, params, u: Float[Array, "b z"]) -> Float[Array, "b z"]:
         """z ~ p(z) from u ~ N(0, 1)."""
-        return self.part(params, "prior").inverse(u)
+        return self.flow(params).inverse(u)
 
     def log_prior(self, params, z: Float[Array, "b z"]) -> Float[Array, "b"]:
         """log p(z) in nats."""
-        u, log_det = self.part(params, "prior").forward(z)
+        u, log_det = self.flow(params).forward(z)
         return log_det - 0.5 * jnp.sum(u**2 + LOG_2PI, axis=-1)
 
 

@@ -17,6 +17,7 @@ from prodgen_jax.errors import InputError
 from prodgen_jax.methods.core import Method, Turn, power_ema
 from prodgen_jax.methods.gan import Game, Players
 from prodgen_jax.methods.gan_losses import LOSSES, gradient_penalty
+from prodgen_jax.methods.precision import PrecisionSettings
 from prodgen_jax.methods.spec import Spec
 from prodgen_jax.nets.dcgan import Discriminator, Generator
 
@@ -24,7 +25,7 @@ STREAM_BETWEEN = 4  # what an example's key is folded with to draw its place bet
 
 
 @dataclass(frozen=True)
-class WGANGPSettings:
+class WGANGPSettings(PrecisionSettings):
     """What `--set` reaches of a WGAN-GP."""
 
     latent: int = 128  # numbers in a latent vector
@@ -55,7 +56,7 @@ def wgan_gp(settings: WGANGPSettings, spec: Spec) -> Method:
         generator = Generator(spec.size, spec.channels, s.latent, s.width, rngs=rngs)
         return generator, Discriminator(spec.size, spec.channels, s.width, rngs=rngs)
 
-    return wasserstein(settings, Players(build))
+    return wasserstein(settings, Players(build, precision=s.precision))
 
 
 def wasserstein(settings: WGANGPSettings, players: Players) -> Method:

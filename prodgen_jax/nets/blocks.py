@@ -77,7 +77,7 @@ class GroupNorm(nnx.Module):
 
     def __call__(self, x: Float[Array, "b h w c"], epsilon: float = 1e-5) -> Float[Array, "b h w c"]:
         b, _, _, c = x.shape
-        sums = jnp.stack([x.mean((1, 2), dtype=jnp.float32), jnp.square(x).mean((1, 2), dtype=jnp.float32)])
+        sums = jnp.stack([x.mean((1, 2), dtype=jnp.float32), jnp.square(x.astype(jnp.float32)).mean((1, 2))])
         mean, square = sums.reshape(2, b, self.groups, c // self.groups).mean(-1)
         rate = jax.lax.rsqrt(jnp.maximum(square - mean**2, 0) + epsilon)
         mean, rate = (jnp.repeat(v, c // self.groups, axis=-1) for v in (mean, rate))

@@ -27,10 +27,12 @@ class FitSettings:
     patience: int = 0  # checks without a better value after which the run ends; 0: it never ends early
 
 
+# Of a preset's settings a method takes those that it has. Widths are multiples of a TPU's 128 lanes.
+WIDE = {"steps_per_dispatch": 16, "precision": "bf16", "width": 128, "dit_width": 384, "dit_depth": 12}
 PRESETS: Mapping[str, dict] = {
     "cpu": {},
-    "gpu": {"batch": 256, "steps_per_dispatch": 16, "width": 128},
-    "tpu": {"batch": 512, "steps_per_dispatch": 16, "width": 128},
+    "gpu": {**WIDE, "batch": 256, "dit_heads": 6},
+    "tpu": {**WIDE, "batch": 512, "dit_heads": 3},
 }
 
 
@@ -68,7 +70,7 @@ def recipe(name: str, preset: str = "cpu", **settings) -> Recipe:
         raise InputError(f"preset '{preset}' is not known; choose one of {', '.join(PRESETS)}")
     parts = {"method": METHODS[name].settings, "loop": LoopSettings, "augment": AugmentSettings, "fit": FitSettings}
     known = {f.name: f for part in parts.values() for f in dataclasses.fields(part)}
-    chosen = {**PRESETS[preset], **settings}
+    chosen = {**{key: value for key, value in PRESETS[preset].items() if key in known}, **settings}
     for key in chosen:
         if key not in known:
             raise InputError(f"setting '{key}' is not known for {name}; known settings: {', '.join(sorted(known))}")

@@ -42,6 +42,23 @@ def test_presets():
     for preset in PRESETS:
         for name in METHODS:
             recipe(name, preset).build(Spec(8, 3, {"type": 2}))
+    for name in ("ddpm", "edm", "flow"):
+        recipe(name, "tpu", network="dit").build(Spec(32))
+
+
+def test_a_preset_says_nothing_that_no_method_has():
+    known = {key for name in METHODS for key in recipe(name).settings()}
+    assert all(set(preset) <= known for preset in PRESETS.values())
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_presets_of_accelerators_are_wide_and_in_bf16(name):
+    """A TPU multiplies 128 x 128 at a time."""
+    for preset in ("gpu", "tpu"):
+        made = recipe(name, preset).settings()
+        widths = {key: value for key, value in made.items() if key.endswith("width")}
+        assert widths and all(value % 128 == 0 for value in widths.values()) and made["precision"] == "bf16"
+    assert recipe(name, "cpu").settings()["precision"] == "fp32"
 
 
 @pytest.mark.parametrize(

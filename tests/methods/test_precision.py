@@ -1,0 +1,107 @@
+"""bfloat16 inside networks, float32 around them."""
+
+import re
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from flax import nnx
+
+from prodgen_jax.errors import InputError
+from prodgen_jax.methods import METHODS, Spec
+from prodgen_jax.methods.core import AXIS, init_state, train_step
+from prodgen_jax.methods.precision import opened
+from prodgen_jax.nets.embedding import Embedding
+
+SPEC, BATCH = Spec(8, 3, {"type": 3, "colour": 2}), 8
+MORE = {
+    "ddpm": {"condition": "type"},
+    "flow": {"network": "dit", "dit_width": 16, "dit_depth": 2, "dit_heads": 2, "condition": "type"},
+    "vae": {"warmup": 1},
+}
+
+
+class Told(nnx.Module):
+    """An embedding where a network stands: the time comes beside the picture."""
+
+    def __init__(self, net):
+        self.net = net
+
+    def __call__(self, x, t):
+        return self.net(t, {})
+
+
+@pytest.fixture(scope="module")
+def batch():
+    rng = np.random.default_rng(0)
+    labels = {name: rng.integers(0, n, BATCH).astype(np.int32) for name, n in SPEC.attributes.items()}
+    return {"image": rng.integers(0, 256, (BATCH, 8, 8, 3)).astype("f") / 127.5 - 1, "label": labels}
+
+
+@pytest.fixture(scope="module")
+def start(tiny_recipe):
+    """start(name, precision, **settings) -> (method, state with noise on every parameter: fresh denoisers answer 0)."""
+
+    def make(name, precision, **settings):
+        method = tiny_recipe(name, precision=precision, **{**MORE.get(name, {}), **settings}).build(SPEC)
+        state, rng = jax.jit(partial(init_state, method))(jax.random.key(0)), np.random.default_rng(1)
+        noisy = jax.tree.map(lambda p: p + rng.normal(0, 0.03, p.shape).astype("f"), state.params)
+        return method, state._replace(params=noisy)
+
+    return make
+
+
+def step(method, state, batch):
+    """(state, metrics) after a step in which all turns are due."""
+    dues = (True,) * len(method.turns)
+    run = jax.jit(jax.vmap(partial(train_step, method, dues), (None, 0), axis_name=AXIS))
+    return jax.tree.map(lambda x: x[0], run(state, jax.tree.map(lambda x: x[None], batch)))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", METHODS)
+def test_a_step_in_bf16_is_a_step(start, batch, name):
+    """Close to the step in float32 but not the same one, and all that lasts is float32 as before."""
+    (_, wanted), (after, seen) = (step(*start(name, precision), batch) for precision in ("fp32", "bf16"))
+    losses = [key for key in wanted if key.startswith("loss/")]
+    ours, theirs = ({key: float(found[key]) for key in losses} for found in (seen, wanted))
+    assert losses and ours != theirs and ours == pytest.approx(theirs, rel=0.04, abs=0.01)
+    lasting = jax.tree.leaves((after.params, after.opt, after.ema))
+    assert {leaf.dtype for leaf in lasting} <= {jnp.dtype("float32"), jnp.dtype("int32")}
+    assert all(bool(jnp.isfinite(leaf).all()) for leaf in lasting)
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_every_product_is_one_of_bf16(start, batch, name):
+    """Operands of all convolutions and matrix products, forward and back, as the program is handed to XLA.
+
+    Attention's softmax is float32, so in its backward pass one side of a product may be.
+    """
+    method, state = start(name, "bf16", **({"flow": 0} if name == "vae" else {}))  # the prior stays in float32
+    keys = jax.random.split(jax.random.key(0), BATCH)
+    for turn in method.turns:
+
+        def loss(group, turn=turn):
+            return turn.loss({**state.params, turn.trains: group}, state.extra, batch, keys, 0)[0]
+
+        program = jax.jit(jax.grad(loss)).lower(state.params[turn.trains]).as_text()
+        lines = [line for line in program.splitlines() if re.search(r"stablehlo\.(convolution|dot_general)", line)]
+        operands = [re.search(r": \((tensor<.*>), (tensor<.*>)\) ->", line).groups() for line in lines]
+        assert operands and all("bf16" in one or "bf16" in two for one, two in operands)
+        assert sum("bf16" in one and "bf16" in two for one, two in operands) > 0.8 * len(operands)
+
+
+def test_times_are_not_rounded():
+    """Embeddings of t = 0.999 and 0.9995, which bfloat16 holds for the same number."""
+    net = Embedding(32, 32, {}, rngs=nnx.Rngs(0))
+    embed = opened(Told(net), "bf16")(nnx.state(Told(net), nnx.Param))
+    one, two = (embed(jnp.zeros((1, 1)), jnp.float32([t])) for t in (0.999, 0.9995))
+    assert jnp.bfloat16(0.999) == jnp.bfloat16(0.9995) and float(abs(one - two).max()) > 0.05
+
+
+def test_other_precisions_are_refused(tiny_recipe):
+    for name in METHODS:
+        with pytest.raises(InputError, match="precision=fp16 is not known; choose one of fp32, bf16"):
+            tiny_recipe(name, precision="fp16").build(SPEC)
