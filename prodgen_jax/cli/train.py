@@ -18,6 +18,10 @@ def add(commands) -> None:
     )
     p.add_argument("--settings", metavar="FILE", help="a best.json of `prodgen search`; --set goes before it")
     p.add_argument("--devices", type=int, help="how many local devices (default all)")
+    p.add_argument(
+        "--hosts", metavar="auto|HOST:PORT,N,I", help="one run over many processes: TPU pods and Slurm say which by "
+        "themselves, else: where process 0 listens, how many there are, which this is"
+    )  # fmt: skip
     p.add_argument("--resume", action="store_true", help="go on with the run in RUN, if there is one")
     p.add_argument("--seed", type=int, default=0, help="of weights, data order and noise (default 0)")
     p.set_defaults(call=run)
@@ -25,13 +29,17 @@ def add(commands) -> None:
 
 def run(args: argparse.Namespace) -> None:
     from prodgen_jax.data.prepared import open_prepared
+    from prodgen_jax.training import hosts
     from prodgen_jax.training.fit import fit
     from prodgen_jax.training.recipe import recipe
     from prodgen_jax.training.space import best_settings
 
-    chosen = best_settings(args.settings, args.method) if args.settings else {}
-    made = recipe(args.method, args.preset, **{**chosen, **parse_pairs(args.set, "--set")})
-    prepared = open_prepared(args.data)
+    if args.hosts:
+        hosts.join(args.hosts)
+    with hosts.telling():
+        chosen = best_settings(args.settings, args.method) if args.settings else {}
+        made = recipe(args.method, args.preset, **{**chosen, **parse_pairs(args.set, "--set")})
+        prepared = open_prepared(args.data)
     run = fit(
         made,
         prepared,
@@ -42,6 +50,8 @@ def run(args: argparse.Namespace) -> None:
         seed=args.seed,
         devices=args.devices,
     )
+    if not hosts.leads():
+        return
     print(f"{run.path}: {made.name}, step {run.step:,}, {run.seconds:.0f} s of training")
     if run.best:
         print("{path}/best: validation {metric} {value:.4g} at step {step:,}".format(path=run.path, **run.best))

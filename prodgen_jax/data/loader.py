@@ -2,7 +2,8 @@
 
 The position in the data is the step's number and nothing else, so every run can go on exactly where it stopped.
 Two routes give the same kind of feed: `resident` keeps the whole split on the device as uint8 and sends indices;
-`stream` reads each batch from disk ahead of time with grain, for a split that does not fit.
+`stream` reads each batch from disk ahead of time with grain, for a split that does not fit. One process of several
+takes only its own part of each batch, and that is all that it reads on the second route.
 """
 
 from collections.abc import Callable, Iterator
@@ -25,22 +26,24 @@ Source = dict  # {"image": uint8 [n h w c], "label": {attribute: int32 [n]}}, in
 class Feed:
     """Batches by step. `shared`: lies on every device for the whole run, None where each step brings its own.
 
-    `batches(start)` yields (source, indices [batch]) for steps start, start + 1, ...; source is None if shared.
+    `batches(start)` yields (source, indices [b]) for steps start, start + 1, ...; source is None if shared, and b are
+    the pictures of a batch that belong to this process.
     """
 
     shared: Source | None
-    batches: Callable[[int], Iterator[tuple[Source | None, Int[np.ndarray, "batch"]]]]
+    batches: Callable[[int], Iterator[tuple[Source | None, Int[np.ndarray, "b"]]]]
 
 
-def order(n: int, batch: int, seed: int) -> Callable[[int], Int[np.ndarray, "batch"]]:
-    """step -> the rows of its batch. Every epoch is a fresh permutation; batches run on across its end."""
+def order(n: int, batch: int, seed: int, part: slice = slice(None)) -> Callable[[int], Int[np.ndarray, "b"]]:
+    """step -> the rows of its batch, or of a part of it. Every epoch is a fresh permutation; batches run on across
+    its end."""
 
     @lru_cache(maxsize=2)
     def permutation(epoch: int) -> Int[np.ndarray, "n"]:
         return np.random.default_rng([seed, epoch]).permutation(n)
 
-    def rows(step: int) -> Int[np.ndarray, "batch"]:
-        places = np.arange(step * batch, (step + 1) * batch)
+    def rows(step: int) -> Int[np.ndarray, "b"]:
+        places = np.arange(step * batch, (step + 1) * batch)[part]
         epochs = places // n
         picked = [permutation(int(e))[places[epochs == e] % n] for e in np.unique(epochs)]
         return np.concatenate(picked).astype(np.int32)
@@ -53,9 +56,8 @@ def source_of(split: Split, rows: slice | np.ndarray = slice(None)) -> Source:
     return {"image": np.asarray(split.images[rows]), "label": {a: v[rows] for a, v in split.labels.items()}}
 
 
-def resident(split: Split, batch: int, seed: int) -> Feed:
-    """The whole split goes to the device once; each step sends `batch` indices."""
-    rows = order(len(split), batch, seed)
+def resident(split: Split, rows: Callable) -> Feed:
+    """The whole split goes to the device once; each step sends indices."""
 
     def batches(start: int):
         step = start
@@ -66,11 +68,11 @@ def resident(split: Split, batch: int, seed: int) -> Feed:
     return Feed(source_of(split), batches)
 
 
-def stream(split: Split, batch: int, seed: int, threads: int = 4) -> Feed:
+def stream(split: Split, rows: Callable, threads: int = 4) -> Feed:
     """Batches in the same order, read ahead from the memory map by grain's threads."""
     import grain.python as grain
 
-    rows, every = order(len(split), batch, seed), np.arange(batch, dtype=np.int32)
+    every = np.arange(len(rows(0)), dtype=np.int32)
 
     class Batches(grain.RandomAccessDataSource):
         """Record s is the batch of step s, so a start in the middle costs nothing."""
@@ -89,12 +91,15 @@ def stream(split: Split, batch: int, seed: int, threads: int = 4) -> Feed:
     return Feed(None, batches)
 
 
-def open_feed(split: Split, batch: int, seed: int, route: str, memory: int) -> Feed:
-    """route: resident, stream, or auto: resident where the pictures take at most `memory` bytes."""
+def open_feed(split: Split, batch: int, seed: int, route: str, memory: int, part: slice = slice(None)) -> Feed:
+    """route: resident, stream, or auto: resident where the pictures take at most `memory` bytes.
+
+    part: of each batch, what belongs to this process.
+    """
     check_route(split, route)
     if route == "auto":
         route = "resident" if split.images.nbytes <= memory else "stream"
-    return ROUTES[route](split, batch, seed)
+    return ROUTES[route](split, order(len(split), batch, seed, part))
 
 
 ROUTES = {"resident": resident, "stream": stream}

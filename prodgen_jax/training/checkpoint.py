@@ -77,9 +77,13 @@ class Checkpoints:
     def __init__(self, folder: Path, keep: int = 0, hold: Callable[[], AbstractContextManager] = nullcontext):
         hush()
         self.folder, self.hold = Path(folder).absolute(), hold
+        me = jax.process_index()  # Orbax waits for no other process: who of several opens the folder decides `fit`
+        if keep:
+            self.folder.mkdir(parents=True, exist_ok=True)
         options = ocp.CheckpointManagerOptions(
             max_to_keep=keep or None,
-            create=keep > 0,
+            create=False,
+            multiprocessing_options=ocp.options.MultiprocessingOptions(primary_host=me, active_processes={me}),
             cleanup_tmp_directories=keep > 0,
             lightweight_initialize=True,  # a damaged folder must not fail before it is its turn to be read
         )
@@ -123,7 +127,7 @@ class Checkpoints:
             return
         for other in [s for s in self.manager.all_steps() if s > step]:  # of a course that was not taken again
             self.manager.delete(other)
-        flat = flatten(state)
+        flat = jax.device_get(flatten(state))  # of several processes Orbax takes no other arrays from one alone
         items = {
             "state": ocp.args.StandardSave(flat),
             "meta": ocp.args.JsonSave({**meta, "sha256": digest(flat, meta)}),
@@ -168,9 +172,12 @@ class Checkpoints:
 
     def read(self, step: int, like: State) -> tuple[State, dict]:
         """(state, meta) of one checkpoint, whole and checked against its digest; else almost any exception."""
-        abstract = jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype), flatten(like))
-        items = {"state": ocp.args.StandardRestore(abstract), "meta": ocp.args.JsonRestore()}
+        wanted = {name: np.broadcast_to(np.zeros((), x.dtype), x.shape) for name, x in flatten(like).items()}
+        items = {"state": ocp.args.StandardRestore(wanted), "meta": ocp.args.JsonRestore()}
         found = self.manager.restore(step, args=ocp.args.Composite(**items))
+        for name, array in found["state"].items():
+            if array.shape != wanted[name].shape:
+                raise ValueError(f"{name} is {array.shape} there and {wanted[name].shape} here")
         meta = dict(found["meta"])
         said = meta.pop("sha256", None)  # checkpoints of versions before this one have none
         if said is not None and said != digest(found["state"], meta):

@@ -4,7 +4,7 @@ import json
 import math
 import os
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager, nullcontext
 from pathlib import Path
 
 import jax
@@ -14,8 +14,9 @@ from prodgen_jax.errors import InputError
 from prodgen_jax.methods import Spec
 from prodgen_jax.methods.core import Method, State, init_state
 from prodgen_jax.progress import Progress
-from prodgen_jax.training.checkpoint import Checkpoints
-from prodgen_jax.training.keeper import Clock, Keeper, Sheets
+from prodgen_jax.training.checkpoint import Checkpoints, flatten, unflatten
+from prodgen_jax.training.hosts import agree, check_same_on_all, from_first, leads, telling
+from prodgen_jax.training.keeper import Clock, Follower, Keeper, Sheets
 from prodgen_jax.training.lock import alone
 from prodgen_jax.training.loop import Tick, check, loop
 from prodgen_jax.training.recipe import FitSettings, Recipe
@@ -74,9 +75,13 @@ def check_same(out: Path, config: dict) -> None:
         raise InputError(f"{out}: cannot go on with other settings or data ({'; '.join(changed)[:500]})")
 
 
+def fresh(method: Method, seed: int) -> State:
+    return jax.jit(lambda: init_state(method, jax.random.key(seed)))()
+
+
 def begin(method: Method, saves: Checkpoints, seed: int) -> tuple[State, dict]:
     """The newest checkpoint's state, or a fresh one where none was finished yet."""
-    state = jax.jit(lambda: init_state(method, jax.random.key(seed)))()
+    state = fresh(method, seed)
     return saves.restore(state, mend=True) if saves.latest() is not None else (state, {"seconds": 0.0})
 
 
@@ -143,23 +148,43 @@ def fit(
     resume: go on with the run that is in `out`; where there is none, start it.
     Ctrl-C saves and raises KeyboardInterrupt, SIGTERM saves and raises Preempted, a second one stops at once.
     InputError on bad settings, where a loss is no number, or where nothing can be written.
+    With several processes (`hosts.join`) all call this alike: each plays its share, the first one alone writes.
     """
-    check_numbers(steps, minutes, seed)
-    out, limit = Path(out), math.inf if minutes is None else 60 * minutes
-    split, method = prepared.split("train"), made.build(Spec.of(prepared))
-    check(method, split, made.loop, made.augment, devices)
-    check_fit(made.fit)
-    validation = validation_of(made, method, prepared)
+    with telling():
+        check_numbers(steps, minutes, seed)
+        split, method = prepared.split("train"), made.build(Spec.of(prepared))
+        check(method, split, made.loop, made.augment, devices)
+        check_fit(made.fit)
+        validation = validation_of(made, method, prepared)
+    agree()
+    out, config, limit = Path(out), config_of(made, prepared, seed), math.inf if minutes is None else 60 * minutes
+    check_same_on_all({**config, "steps": steps, "devices": devices})
     use_compilation_cache()
-    with Stop() as stop:
-        enter(out, config_of(made, prepared, seed), resume)
-        lock = alone(out / "config.json")
-        with lock, writing(out), keeping(made, method, out, stop, seed, steps, validation, on_check) as (keeper, state):
-            step = int(state.step)
-            ticks = loop(method, split, made.loop, made.augment, seed=seed, state=state, stop=steps, devices=devices)
-            step = play(ticks, keeper, stop, step, steps or math.inf, limit)
+    with Stop() as stop, ExitStack() as opened:
+        with telling():
+            keeper, state = Follower(), fresh(method, seed)
+            if leads():
+                opened.enter_context(entered(out, config, resume))
+                kept = keeping(made, method, out, stop, seed, steps, limit, validation, on_check)
+                keeper, state = opened.enter_context(kept)
+        agree()
+        state = unflatten(from_first(flatten(state)), state)
+        step = int(state.step)
+        ticks = loop(method, split, made.loop, made.augment, seed=seed, state=state, stop=steps, devices=devices)
+        step = play(ticks, keeper, stop, step)
+        with telling():
+            opened.close()  # what was begun to be saved is
+        agree()
     stop.tell(step)
-    return open_run(out)
+    return open_run(out) if leads() else Run(out, config)
+
+
+@contextmanager
+def entered(out: Path, config: dict, resume: bool) -> Iterator[None]:
+    """The run folder is this process's alone, and writing fails in words."""
+    enter(out, config, resume)
+    with alone(out / "config.json"), writing(out):
+        yield
 
 
 @contextmanager
@@ -170,6 +195,7 @@ def keeping(
     stop: Stop,
     seed: int,
     steps: int | None,
+    limit: float,
     validation: Validation | None,
     on_check: Callable | None,
 ) -> Iterator[tuple[Keeper, State]]:
@@ -184,22 +210,22 @@ def keeping(
         with Trackers(made.fit.track, out, open_run(out).config, step) as trackers, Progress(steps, name, step) as bar:
             log = Metrics(out / "metrics.jsonl", made.fit.log_every, step, trackers, numbers)
             draw = Sheets(method, out / "samples", made.fit.sheet_images, trackers)
-            yield Keeper(made.fit, Clock(meta["seconds"]), log, saves, draw, bar, checks), state
+            yield Keeper(made.fit, Clock(meta["seconds"]), log, saves, draw, bar, checks, limit), state
 
 
-def play(ticks: Iterator[Tick], keeper: Keeper, stop: Stop, step: int, steps: float, limit: float) -> int:
+def play(ticks: Iterator[Tick], keeper: Keeper | Follower, stop: Stop, step: int) -> int:
     """Hands each tick to the keeper until an end is met, and gives back the last step, which is saved.
 
-    step: done before; steps, limit: the ends, in steps and in seconds, or inf.
+    step: done before.
     """
-    tick, clock = None, keeper.clock
-    while clock.seconds < limit and not stop.asked and not keeper.over and (after := next(ticks, None)):
+    tick = None
+    while not stop.agreed(keeper.over) and (after := next(ticks, None)):
         tick, before, step = after, step, after.step
-        if limit < math.inf:
-            keeper.bar.fraction = max(clock.seconds / limit, step / steps)
-        keeper.see(tick, before)
+        with telling():
+            keeper.see(tick, before)
     if tick is not None:
-        keeper.save(tick)
-        if not stop.asked:  # who asks for a stop waits for no picture
-            keeper.draw(tick)
+        with telling():
+            keeper.save(tick)
+            if not stop.asked:  # who asks for a stop waits for no picture
+                keeper.draw(tick)
     return step

@@ -1,5 +1,6 @@
 """What happens to a run's states as they come: checked and logged, saved, drawn."""
 
+import math
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -54,6 +55,18 @@ class Sheets:
         self.trackers.sheet(tick.step, path)
 
 
+class Follower:
+    """The keeper of a process that keeps nothing, because the first one does; it has no clock and no end of its own."""
+
+    over = False
+
+    def see(self, tick: Tick, before: int) -> None: ...
+
+    def save(self, tick: Tick) -> None: ...
+
+    def draw(self, tick: Tick) -> None: ...
+
+
 @dataclass
 class Keeper:
     """What happens to each tick: its metrics are checked and logged, some states are saved, some are drawn."""
@@ -65,11 +78,14 @@ class Keeper:
     draw: Sheets
     bar: Progress
     checks: Checks | None = None
+    limit: float = math.inf  # seconds of training
 
     def see(self, tick: Tick, before: int) -> None:
         """`before`: the step of the tick before this one."""
         if self.log.add(tick.step, tick.metrics, self.clock.seconds, tick.bad):
             self.bar.shown = {k: v for k, v in self.log.last.items() if k.startswith("loss/")}
+        if self.limit < math.inf:
+            self.bar.fraction = max(self.clock.seconds / self.limit, tick.step / (self.bar.total or math.inf))
         self.bar.advance(tick.step - before)
         if self.checks and crossed(self.settings.eval_every, before, tick.step):
             self.check(tick)
@@ -81,8 +97,8 @@ class Keeper:
 
     @property
     def over(self) -> bool:
-        """Whether the validation metric says that more steps are of no use."""
-        return self.checks is not None and self.checks.over
+        """Whether the time is up, or the validation metric says that more steps are of no use."""
+        return self.clock.seconds >= self.limit or (self.checks is not None and self.checks.over)
 
     def meta(self) -> dict:
         best = {"best": asdict(self.checks.best)} if self.checks else {}

@@ -15,7 +15,7 @@ from prodgen_jax.data.prepared import Split
 from prodgen_jax.errors import InputError
 from prodgen_jax.methods.core import Method, State, init_state
 from prodgen_jax.training.accumulate import accumulated
-from prodgen_jax.training.parallel import WAYS, compile_steps, first, period, pick_devices, share
+from prodgen_jax.training.parallel import WAYS, compile_steps, first, here, host_rows, period, pick_devices, share
 
 POLICIES = ("stop", "skip")
 
@@ -24,7 +24,7 @@ POLICIES = ("stop", "skip")
 class LoopSettings:
     """What `--set` reaches of the loop and its data route."""
 
-    batch: int = 32  # pictures per step, over all devices
+    batch: int = 32  # pictures per step, over all devices of all processes
     route: str = "auto"  # resident, stream, or auto
     resident_mb: int = 4096  # the largest split that auto keeps on the device, MB
     steps_per_dispatch: int = 1  # steps compiled into one call; several on GPU and TPU, one on CPU
@@ -77,7 +77,10 @@ def check_rhythm(method: Method, settings: LoopSettings, devices: int) -> None:
 def dispatches(
     feed: Feed, start: int, stop: int | None, k: int, devices: int
 ) -> Iterator[tuple[int, dict | None, np.ndarray]]:
-    """(first step, source or None, indices [devices k b]) for each dispatch; the last one may be shorter."""
+    """(first step, source or None, indices [devices k b]) for each dispatch; the last one may be shorter.
+
+    devices: those of this process, which the feed's batches are for.
+    """
     batches = feed.batches(start)
     step = start
     while stop is None or step < stop:
@@ -109,14 +112,15 @@ def loop(
     what must last. InputError where settings do not fit the method, the labels or the devices.
     """
     chosen = check(method, split, settings, augment, devices)
-    feed = open_feed(split, settings.batch, seed, settings.route, settings.resident_mb * 2**20)
+    own = host_rows(settings.batch, jax.process_count(), jax.process_index())
+    feed = open_feed(split, settings.batch, seed, settings.route, settings.resident_mb * 2**20, own)
     state = init_state(method, jax.random.key(seed)) if state is None else state
     way, on_cpu = WAYS[settings.parallel], chosen[0].platform == "cpu"
     start, state = int(state.step), way.replicate(state, chosen)
     shared = None if feed.shared is None else way.replicate(feed.shared, chosen)
     method = accumulated(method, settings.accumulate, unroll=on_cpu)
     run = compile_steps(method, make_batch(augment), chosen, shared is not None, way, settings.nan == "skip")
-    for step, source, rows in dispatches(feed, start, stop, settings.steps_per_dispatch, len(chosen)):
+    for step, source, rows in dispatches(feed, start, stop, settings.steps_per_dispatch, len(here(chosen))):
         state, metrics, bad = run(step, state, source if shared is None else shared, rows)
         if on_cpu and len(chosen) > 1:  # virtual devices: queued all-reduces may starve each other's threads and abort
             jax.block_until_ready(state)

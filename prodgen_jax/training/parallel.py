@@ -1,7 +1,8 @@
 """The same step on one device or on many: the only file that names `pmap` and `shard_map`.
 
 Two ways to the same result: `pmap`, and `shard_map` over a mesh of one axis. Arrays here have the devices on axis 0:
-the state and a resident split are copied to each, indices are shared out.
+the state and a resident split are copied to each, indices are shared out. With several processes the devices are
+those of all, and each process hands in the part of its own.
 """
 
 import math
@@ -24,11 +25,19 @@ STREAM_BATCH = 1_000_003  # folded into the step's key for what happens to a bat
 
 
 def pick_devices(count: int | None) -> tuple[jax.Device, ...]:
-    """The first `count` local devices, all if None. InputError if there are fewer."""
+    """The first `count` devices of each process, all if None, process by process. InputError if there are fewer."""
+    found = [jax.local_devices(process) for process in range(jax.process_count())]
     local = jax.local_devices()
     if count is not None and not 1 <= count <= len(local):
         raise InputError(f"devices={count}: this machine has {len(local)} ({local[0].platform})")
-    return tuple(local[:count])
+    if len({len(devices) for devices in found}) > 1:
+        raise InputError(f"each process must see as many devices as the others, not {[len(d) for d in found]}")
+    return tuple(device for devices in found for device in devices[:count])
+
+
+def here(devices: Sequence[jax.Device]) -> list[jax.Device]:
+    """Those that belong to this process."""
+    return [device for device in devices if device.process_index == jax.process_index()]
 
 
 class Way(NamedTuple):
@@ -44,7 +53,7 @@ class Way(NamedTuple):
 
 def pmap_replicate(tree: PyTree, devices: Sequence[jax.Device]) -> PyTree:
     copy = jax.pmap(lambda _, x: x, in_axes=(0, None), devices=devices)
-    return copy(jnp.arange(len(devices)), tree)
+    return copy(jnp.arange(len(here(devices))), tree)
 
 
 def pmap_compile(play: Callable, devices: Sequence[jax.Device]) -> Callable:
@@ -57,11 +66,11 @@ def spread(devices: Sequence[jax.Device], *axes: str) -> NamedSharding:
 
 
 def shard_map_replicate(tree: PyTree, devices: Sequence[jax.Device]) -> PyTree:
-    def copy(tree: PyTree) -> PyTree:
-        return jax.tree.map(lambda x: jnp.broadcast_to(x[None], (len(devices), *x.shape)), tree)
+    def copy(x: Array) -> Array:
+        copies = [jax.device_put(x[None], device) for device in here(devices)]
+        return jax.make_array_from_single_device_arrays((len(devices), *x.shape), spread(devices, AXIS), copies)
 
-    everywhere = jax.device_put(tree, spread(devices))
-    return jax.jit(copy, out_shardings=spread(devices, AXIS))(everywhere)
+    return jax.tree.map(copy, tree)
 
 
 def shard_map_compile(play: Callable, devices: Sequence[jax.Device]) -> Callable:
@@ -74,15 +83,24 @@ def shard_map_compile(play: Callable, devices: Sequence[jax.Device]) -> Callable
 
         return jax.shard_map(one, mesh=lies.mesh, in_specs=lies.spec, out_specs=lies.spec, check_vma=False)(*trees)
 
-    return jax.jit(run, static_argnums=0, donate_argnums=1, in_shardings=lies, out_shardings=lies)
+    def place(x: Array | np.ndarray) -> Array:
+        return x if isinstance(x, Array) else jax.make_array_from_process_local_data(lies, x)
+
+    compiled = jax.jit(run, static_argnums=0, donate_argnums=1, in_shardings=lies, out_shardings=lies)
+    return lambda dues, *trees: compiled(dues, *jax.tree.map(place, trees))
 
 
 WAYS = {"pmap": Way(pmap_replicate, pmap_compile), "shard_map": Way(shard_map_replicate, shard_map_compile)}
 
 
 def first(tree: PyTree) -> PyTree:
-    """The first device's copy, without the device axis."""
-    return jax.tree.map(lambda x: x[0], tree)
+    """The copy of this process's first device, without the device axis. No other device has a part in it."""
+    return jax.tree.map(lambda x: x.addressable_data(0)[0], tree)
+
+
+def host_rows(batch: int, hosts: int, host: int) -> slice:
+    """The rows of every batch that one process reads."""
+    return slice(batch // hosts * host, batch // hosts * (host + 1))
 
 
 def share(x: np.ndarray, devices: int) -> np.ndarray:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from prodgen_jax.errors import Preempted
+from prodgen_jax.training.hosts import ENOUGH, agree
 
 AT_ONCE = "stopped at once; go on from the newest checkpoint with --resume"
 
@@ -38,6 +39,13 @@ class Stop:
             raise KeyboardInterrupt(AT_ONCE)
         else:
             self.asked = signal.Signals(number)
+
+    def agreed(self, enough: bool) -> bool:
+        """Whether the run ends here: any process was asked to, or has enough. What one was asked, all then were."""
+        found = agree(int(self.asked or enough * ENOUGH))
+        if found > ENOUGH:
+            self.asked = signal.Signals(found)
+        return bool(found)
 
     @contextmanager
     def hold(self) -> Iterator[None]:
