@@ -90,7 +90,7 @@ def tiny_recipe():
     from prodgen_jax.training.recipe import recipe
 
     usual = {"width": 8, "batch": 16, "log_every": 1, "sheet_images": 4}
-    return lambda name, **settings: recipe(name, **{**usual, **TINY[name], **settings})
+    return lambda name, **settings: recipe(name, **{**usual, **TINY.get(name, {}), **settings})
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,112 @@
+"""Every method's step and sampler are lowered for TPU and for CUDA, which needs neither: nothing CPU-only slips in."""
+
+from dataclasses import replace
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from jax import export
+
+from prodgen_jax.data.loader import make_batch
+from prodgen_jax.methods import METHODS, Spec
+from prodgen_jax.methods.core import due, init_state
+from prodgen_jax.training.accumulate import accumulated
+from prodgen_jax.training.parallel import Way, compile_steps, period, pick_devices, shard_map_compile
+
+PLATFORMS = ("tpu", "cuda")
+SPEC = Spec(8, 3, {"type": 3, "colour": 2})
+ROWS, BATCH, PICTURES = 12, 4, 2  # of the split on the device, of a step, of a call of the sampler
+MOVED = {"rotate": 10.0, "zoom": 0.1, "shift": 0.1, "brightness": 0.1, "contrast": 0.1}
+VARIANTS = [
+    *((name, {}) for name in METHODS),
+    ("dcgan", {"spectral": True, "stddev_group": 2, "diffaugment": "color,translation,cutout"}),
+    ("vae", {"flow": 2, "accumulate": 2, "nan": "skip", **MOVED}),
+    ("ddpm", {"condition": "type,colour", "guidance": 2.0, "sampler": "ancestral"}),
+]
+
+
+def lowering(play, devices):
+    """As `shard_map_compile`, but what it is called with is shapes, and what it gives is the exported function."""
+    return lambda *shapes: export.export(shard_map_compile(play, devices), platforms=PLATFORMS)(*shapes)
+
+
+def shapes(tree, *before):
+    return jax.tree.map(lambda x: jax.ShapeDtypeStruct((*before, *x.shape), x.dtype), tree)
+
+
+@pytest.fixture(scope="module")
+def lower_steps():
+    """lower_steps(method, made, first step, k): what `training.loop` compiles for k steps on one device, lowered."""
+    source = {
+        "image": jax.ShapeDtypeStruct((ROWS, SPEC.size, SPEC.size, 3), jnp.uint8),
+        "label": {name: jax.ShapeDtypeStruct((ROWS,), jnp.int32) for name in SPEC.attributes},
+    }
+
+    def lower(method, made, step, k):
+        state = shapes(jax.eval_shape(lambda: init_state(method, jax.random.key(0))), 1)
+        method = accumulated(method, made.loop.accumulate, unroll=False)  # as on every platform but CPU
+        way, skip = Way(None, lowering), made.loop.nan == "skip"
+        run = compile_steps(method, make_batch(made.augment), pick_devices(1), True, way, skip)
+        return run(step, state, shapes(source, 1), jax.ShapeDtypeStruct((1, k, BATCH), jnp.int32))
+
+    return lower
+
+
+@pytest.fixture(scope="module", params=VARIANTS, ids=lambda variant: "-".join([variant[0], *variant[1]]))
+def made(request, tiny_recipe):
+    name, settings = request.param
+    return tiny_recipe(name, batch=BATCH, **settings)
+
+
+def test_steps_lower_for_tpu_and_cuda(made, lower_steps):
+    """Each set of turns that a period has, and two periods in one dispatch, which is a loop on the device."""
+    method = made.build(SPEC)
+    first = {due(method, step): step for step in reversed(range(period(method)))}
+    for step, k in (*((step, 1) for step in first.values()), (0, 2 * period(method))):
+        lowered = lower_steps(method, made, step, k)
+        assert lowered.platforms == PLATFORMS and lowered.nr_devices == 1
+
+
+def test_samplers_and_validation_lower_for_tpu_and_cuda(made):
+    method = made.build(SPEC)
+    state = jax.eval_shape(lambda: init_state(method, jax.random.key(0)))
+    keys = jax.eval_shape(lambda: jax.random.split(jax.random.key(0), PICTURES))
+    label = {name: jax.ShapeDtypeStruct((PICTURES,), jnp.int32) for name in SPEC.attributes}
+    batch = {"image": jax.ShapeDtypeStruct((PICTURES, SPEC.size, SPEC.size, 3), jnp.float32), "label": label}
+    calls = [(method.sample, (keys, cond)) for cond in ({}, {name: label[name] for name in method.conditions})]
+    if method.validate is not None:
+        calls.append((method.validate, (batch, keys)))
+    for call, arguments in calls:
+        lowered = export.export(jax.jit(call), platforms=PLATFORMS)(state.averaged, *arguments)
+        assert lowered.platforms == PLATFORMS
+
+
+# --- that it can fail ---------------------------------------------------------------------------------------------
+
+
+def callback(x):
+    return jax.pure_callback(np.sin, x, x)
+
+
+def foreign_call(x):
+    return jax.ffi.ffi_call("a_call_of_some_cpu_library", x)(x)
+
+
+def cpu_only(x):
+    return x + jax.scipy.linalg.schur(jnp.outer(x.ravel()[:2], x.ravel()[:2]))[0].sum()
+
+
+@pytest.mark.parametrize("slipped", [callback, foreign_call, cpu_only])
+def test_what_only_a_cpu_can_do_is_caught(tiny_recipe, lower_steps, slipped):
+    """In a step, under its shard_map, as it would slip in; the same step without it is lowered."""
+    made = tiny_recipe("vae", batch=BATCH)
+    method = made.build(SPEC)
+    (turn,) = method.turns
+
+    def loss(params, extra, batch, keys, step):
+        image = jax.lax.stop_gradient(slipped(jax.lax.stop_gradient(batch["image"])))
+        return turn.loss(params, extra, {**batch, "image": image}, keys, step)
+
+    with pytest.raises((NotImplementedError, ValueError), match="callback|custom call|platform"):
+        lower_steps(replace(method, turns=(replace(turn, loss=loss),)), made, 0, 1)
