@@ -28,6 +28,42 @@ sample(run, 2)
 print(json.dumps(heavy()))
 """
 
+OPTIONAL = ("ipykernel", "mlflow", "myst_nb", "nbformat", "optuna", "papermill", "sphinx", "wandb")
+EVERYTHING = """
+import importlib, json, pkgutil, sys
+from importlib.machinery import ModuleSpec
+
+class Watch:
+    wanted = []
+    def find_spec(self, name, path=None, target=None):
+        return ModuleSpec(name, self) if name.split(".")[0] in ("tensorflow", "torch") else None
+    def create_module(self, spec):
+        self.wanted.append(spec.name)
+        raise ImportError(f"{{spec.name}} is not for us", name=spec.name)
+    def exec_module(self, module):
+        pass
+
+sys.meta_path.insert(0, Watch())
+import prodgen_jax
+from prodgen_jax import *
+names = [found.name for found in pkgutil.walk_packages(prodgen_jax.__path__, "prodgen_jax.")]
+for name in names:
+    try:
+        name.endswith("__main__") or importlib.import_module(name)
+    except ImportError as error:
+        if error.name.split(".")[0] not in {optional}:
+            raise
+from prodgen_jax.evaluation.features import feature_network
+prepared = open_prepared(sys.argv[1])
+run = fit(recipe("vae", width=8, latent=4, batch=16, sheet_images=4), prepared, sys.argv[2], steps=2)
+record = evaluate(sample(run, 64)[0], prepared, network=feature_network(prepared, steps=2), category="colour")
+print(json.dumps([len(names), record["n"]["samples"], Watch.wanted]))
+try:
+    import torch
+except ImportError:
+    print(json.dumps(Watch.wanted))
+"""
+
 
 def room(file):
     return file.relative_to(PACKAGE).parts[0].removesuffix(".py")
@@ -82,6 +118,17 @@ def test_nothing_heavy_comes_in_even_by_training(tiny, tmp_path, finish):
     code = IMPORTS.format(heavy=HEAVY)
     first, imports, trained = map(json.loads, finish("-c", code, tiny.path, tmp_path / "run").splitlines())
     assert (first, imports, trained) == ([], [], [])
+
+
+@pytest.mark.slow
+def test_neither_tensorflow_nor_torch_is_ever_asked_for(noise_set, tmp_path, finish):
+    """Not by any file, nor by training, sampling and measuring: a watch stands where either would be found."""
+    prepared = noise_set(train=160, validation=64, test=128)
+    code = EVERYTHING.format(optional=OPTIONAL)
+    *_, found, watched = finish("-c", code, prepared.path, tmp_path / "run").splitlines()
+    files, samples, wanted = json.loads(found)
+    assert files > 60 and samples == 64 and wanted == []
+    assert json.loads(watched) == ["torch"]  # so the watch works
 
 
 def test_the_front_names_are_there():
