@@ -13,6 +13,7 @@ import os
 import platform
 import subprocess
 import sys
+import time
 from pathlib import Path
 from statistics import median
 
@@ -26,6 +27,8 @@ SIDES = {
     "torch.compile": ["--mode", "compile"],
     "torch.compile, channels_last": ["--mode", "compile", "--layout", "channels_last"],
 }
+
+STARTS = {"jax": "import jax", "package": "import prodgen_jax, prodgen_jax.cli"}
 
 
 class Worker:
@@ -121,6 +124,17 @@ def sampling(method: str, size: int) -> dict:
     return {"method": method, "size": size, **{str(k): v for k, v in found.items()}}
 
 
+def importing(runs: int = 5) -> dict[str, float]:
+    """Median seconds of a fresh interpreter that imports jax alone, and the package with its command line, in turns."""
+    times = {name: [] for name in STARTS}
+    for i in range(runs + 1):  # the first of each fills the system's file cache and is left out
+        for name in sorted(STARTS, reverse=i % 2 == 1):
+            begun = time.perf_counter()
+            subprocess.run([sys.executable, "-c", STARTS[name]], check=True)
+            times[name].append(time.perf_counter() - begun)
+    return {name: median(values[1:]) for name, values in times.items()}
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--torch", required=True, help="python of an environment with torch")
@@ -133,7 +147,8 @@ def main() -> None:
     args = parser.parse_args()
     pairs = [(m, int(size)) for m in args.methods.split(",") for size in args.sizes.split(",")]
     found = {"machine": {"cores": os.cpu_count(), "python": platform.python_version(), "rounds": args.rounds}}
-    found |= {"speed": [], "loader": [], "sampling": []}
+    found |= {"import": importing(), "speed": [], "loader": [], "sampling": []}
+    print("import: " + ", ".join(f"{name} {seconds:.2f} s" for name, seconds in found["import"].items()), flush=True)
     for method, size in pairs:
         found["speed"].append(row := against_torch(args, method, size))
         print(f"{method} {size} px: {row['rate']:,.0f} images/s, {row['ratio']:.2f} x {row['best']}", flush=True)

@@ -49,6 +49,12 @@ def draws(rows: list[dict]) -> str:
     return table(["", "1 picture, p50", "p95", "64 pictures, p50", "p95", "images/s"], body)
 
 
+def starts(found: dict) -> str:
+    more = found["package"] - found["jax"]
+    return f"""`import jax` takes {found["jax"]:.2f} s in a fresh interpreter, `import prodgen_jax, prodgen_jax.cli`
+{found["package"]:.2f} s: {f"{more:.2f} s more" if more > 0 else "no more"}. Medians of runs in turns."""
+
+
 def page(found: dict) -> str:
     speed, machine = found["speed"], found["machine"]
     mean = exp(sum(log(row["ratio"]) for row in speed) / len(speed))
@@ -80,4 +86,8 @@ Images/s of the same step on one constant batch, on the resident route and on th
 Seconds of a warm call of the compiled sampler (for ddpm, all of its evaluations), and images/s at 64 pictures a call.
 
 {draws(found["sampling"])}
+
+## Start
+
+{starts(found["import"])}
 """
