@@ -1,7 +1,10 @@
-"""Trackers: event files as TensorBoard reads them, adapters against stand-ins, and none that can end a run."""
+"""Trackers: event files as TensorBoard reads them, adapters against stand-ins and against the real packages' offline
+modes where these are installed, and none that can end a run."""
 
+import sqlite3
 import struct
 import sys
+from contextlib import nullcontext
 from importlib.machinery import ModuleSpec
 from types import ModuleType, SimpleNamespace
 
@@ -105,7 +108,8 @@ def stand_in(monkeypatch):
 def test_wandb_is_called_as_it_asks(stand_in, tmp_path):
     calls = []
     run = SimpleNamespace(
-        log=lambda values, step: calls.append(("log", values, step)), finish=lambda: calls.append("finish")
+        log=lambda values, step: calls.append(("log", values, step)),
+        finish=lambda exit_code: calls.append(("finish", exit_code)),
     )
     stand_in("wandb", init=lambda **about: calls.append(about) or run, Image=lambda path: f"image {path}")
     for _ in range(2):
@@ -115,33 +119,90 @@ def test_wandb_is_called_as_it_asks(stand_in, tmp_path):
     first, *logged = calls[:4]
     assert first["resume"] == "allow" and first["config"] == CONFIG and first["name"] == "run"
     sheet = {"samples": f"image {tmp_path / 's.png'}"}
-    assert logged == [("log", {"loss/a": 1.0}, 3), ("log", sheet, 4), "finish"]
+    assert logged == [("log", {"loss/a": 1.0}, 3), ("log", sheet, 4), ("finish", 0)]
     assert calls[4]["id"] == first["id"]  # the resumed run is the same one
 
 
 def test_mlflow_is_called_as_it_asks(stand_in, tmp_path):
     calls = []
 
-    def start_run(run_id, run_name):
-        calls.append(("start", run_id, run_name))
-        return SimpleNamespace(info=SimpleNamespace(run_id="r7"))
+    class Client:
+        """Notes every call, as (name, arguments)."""
 
-    stand_in(
-        "mlflow",
-        start_run=start_run,
-        log_params=lambda params: calls.append(("params", params)),
-        log_metrics=lambda values, step: calls.append(("metrics", values, step)),
-        log_artifact=lambda path, folder: calls.append(("artifact", path, folder)),
-        end_run=lambda: calls.append("end"),
-    )
+        def __init__(self, address):
+            calls.append(("client", address))
+
+        def __getattr__(self, name):
+            run = SimpleNamespace(info=SimpleNamespace(run_id="r7"), experiment_id="7")
+            return lambda *about, **named: calls.append((name, *about, *named.values())) or run
+
+    stand_in("mlflow", is_tracking_uri_set=lambda: True, MlflowClient=Client)
+    stand_in("mlflow.entities", Metric=lambda key, value, timestamp, step: (key, value, step))
     for step in (3, 5):
         with Trackers(["mlflow"], tmp_path, CONFIG, 0) as trackers:
             trackers.scalars(step, {"loss/a": 1.0})
             trackers.sheet(step, tmp_path / "s.png")
-    sheet = ("artifact", str(tmp_path / "s.png"), "samples")
-    params = ("params", {"method": "vae", "lr": 0.1, "batch": 16})
-    assert calls[:5] == [("start", None, tmp_path.name), params, ("metrics", {"loss/a": 1.0}, 3), sheet, "end"]
-    assert calls[5:] == [("start", "r7", tmp_path.name), ("metrics", {"loss/a": 1.0}, 5), sheet, "end"]
+    sheet, end = ("log_artifact", "r7", str(tmp_path / "s.png"), "samples"), ("set_terminated", "r7", "FINISHED")
+    params = [("log_param", "r7", *pair) for pair in (("method", "vae"), ("lr", 0.1), ("batch", 16))]
+    told = [("log_batch", "r7", [("loss/a", 1.0, step)]) for step in (3, 5)]
+    assert [call[0] for call in calls[:3]] == ["client", "get_experiment_by_name", "create_run"]
+    assert calls[3:9] == [*params, told[0], sheet, end]
+    assert calls[9:] == [("client", None), ("update_run", "r7", "RUNNING"), told[1], sheet, end]
+
+
+def real(name, monkeypatch):
+    """The package itself, cut off from its maker's servers; skips where it is not installed."""
+    monkeypatch.setenv("DO_NOT_TRACK", "true")
+    monkeypatch.setenv("WANDB_MODE", "offline")
+    monkeypatch.setenv("WANDB_ERROR_REPORTING", "false")
+    reason = f"{name} is not installed: W&B and MLflow bring over 100 MB, so only the extra `track` asks for them"
+    return pytest.importorskip(name, reason=reason)
+
+
+def in_two_starts(name, out):
+    """A run that logs step 3, and goes on to step 5 in a second start, whose end is an error."""
+    out.mkdir()
+    save_png(out / "s.png", np.zeros((4, 6, 3), np.uint8))
+    for step, ends in ((3, nullcontext()), (5, pytest.raises(InputError))):
+        with ends, Trackers([name], out, CONFIG, 0) as trackers:
+            trackers.scalars(step, {"loss/a": step / 2})
+            trackers.sheet(step, out / "s.png")
+            if step == 5:
+                raise InputError("diverged")
+
+
+@pytest.mark.slow
+def test_mlflow_itself_keeps_one_run_within_the_run_folder(tmp_path, monkeypatch, capsys):
+    mlflow = real("mlflow", monkeypatch)
+    monkeypatch.chdir(tmp_path)
+    out = tmp_path / "a run, 100%"
+    in_two_starts("mlflow", out)
+    assert [path.name for path in tmp_path.iterdir()] == [out.name] and not mlflow.is_tracking_uri_set()
+    with sqlite3.connect(out / "mlflow" / "mlflow.db") as store:
+        assert store.execute("select name, status from runs").fetchall() == [(out.name, "FAILED")]
+        logged = store.execute("select key, value, step from metrics order by step").fetchall()
+        params = dict(store.execute("select key, value from params").fetchall())
+    assert logged == [("loss/a", 1.5, 3), ("loss/a", 2.5, 5)] and params == {
+        "method": "vae",
+        "lr": "0.1",
+        "batch": "16",
+    }
+    (sheet,) = (out / "mlflow").rglob("s.png")
+    assert sheet.read_bytes() == (out / "s.png").read_bytes() and "left out" not in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_wandb_itself_offline_keeps_one_identity_within_the_run_folder(tmp_path, monkeypatch, capsys):
+    real("wandb", monkeypatch)
+    monkeypatch.chdir(tmp_path)
+    in_two_starts("wandb", tmp_path / "run")
+    assert [path.name for path in tmp_path.iterdir()] == ["run"]
+    files = sorted((tmp_path / "run" / "wandb").glob("offline-run-*/run-*.wandb"))
+    assert len(files) == 2 and files[0].name == files[1].name
+    for file, value in zip(files, (b"1.5", b"2.5"), strict=True):
+        data = file.read_bytes()
+        assert b"loss/a" in data and value in data and list(file.parent.rglob("media/images/samples*.png"))
+    assert "left out" not in capsys.readouterr().err
 
 
 def test_a_tracker_that_fails_is_told_once_and_left_out(stand_in, tmp_path, capsys):
