@@ -12,7 +12,7 @@ from flax import nnx
 from jax import Array
 from jaxtyping import Float, Int
 
-from prodgen_jax.nets.blocks import GroupNorm, conv, depth_to_space, space_to_depth
+from prodgen_jax.nets.blocks import GroupNorm, affine_silu, conv, depth_to_space, space_to_depth
 from prodgen_jax.nets.embedding import Embedding
 from prodgen_jax.nets.remat import rematerialized
 
@@ -27,9 +27,9 @@ class ResBlock(nnx.Module):
         self.skip = conv(cin, cout, 1, rngs=rngs) if cin != cout else None
 
     def __call__(self, x: Float[Array, "b h w i"], emb: Float[Array, "b e"]) -> Float[Array, "b h w o"]:
-        scale, shift = jnp.split(self.film(emb)[:, None, None], 2, axis=-1)
-        y = self.conv1(nnx.silu(self.norm1(x)))
-        y = self.conv2(nnx.silu(self.norm2(y) * (1 + scale) + shift))
+        y = self.conv1(affine_silu(x, *self.norm1.affine(x)))
+        (gain, shift), (film_gain, film_shift) = self.norm2.affine(y), jnp.split(self.film(emb), 2, axis=-1)
+        y = self.conv2(affine_silu(y, gain * (1 + film_gain), shift * (1 + film_gain) + film_shift))
         return y + (x if self.skip is None else self.skip(x))
 
 
@@ -115,7 +115,7 @@ class UNet(nnx.Module):
                 y = run(row, jnp.concatenate([y, skips.pop()], axis=-1), emb)
             if i + 1 < self.levels:
                 y = y.repeat(2, axis=1).repeat(2, axis=2)
-        return depth_to_space(self.exit(nnx.silu(self.norm(y))), self.patch)
+        return depth_to_space(self.exit(affine_silu(y, *self.norm.affine(y))), self.patch)
 
 
 def run_row(row: nnx.List, x: Float[Array, "b h w i"], emb: Float[Array, "b e"]) -> Float[Array, "b h w o"]:

@@ -5,7 +5,7 @@ from flax import nnx
 from jax import Array
 from jaxtyping import Float
 
-from prodgen_jax.nets.blocks import ConvTranspose, GroupNorm, conv
+from prodgen_jax.nets.blocks import ConvTranspose, GroupNorm, affine_silu, conv
 from prodgen_jax.nets.dcgan import SEED, doublings
 
 
@@ -22,7 +22,8 @@ class Encoder(nnx.Module):
 
     def __call__(self, x: Float[Array, "b h w c"]) -> tuple[Float[Array, "b z"], Float[Array, "b z"]]:
         for down, norm in zip(self.downs, self.norms, strict=True):
-            x = nnx.silu(norm(down(x)))
+            x = down(x)
+            x = affine_silu(x, *norm.affine(x))
         return tuple(jnp.split(self.out(x.reshape(x.shape[0], -1)), 2, axis=-1))
 
 
@@ -45,5 +46,5 @@ class Decoder(nnx.Module):
     def __call__(self, z: Float[Array, "b z"]) -> tuple[Float[Array, "b h w c"], Float[Array, "c"]]:
         x = self.project(z).reshape(-1, SEED, SEED, self.seed_width)
         for norm, up in zip(self.norms, self.ups, strict=True):
-            x = up(nnx.silu(norm(x)))
+            x = up(affine_silu(x, *norm.affine(x)))
         return nnx.tanh(x), self.log_scale[...]

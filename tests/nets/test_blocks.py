@@ -10,6 +10,8 @@ from prodgen_jax.errors import InputError
 from prodgen_jax.nets.blocks import (
     ConvTranspose,
     GroupNorm,
+    affine,
+    affine_silu,
     conv,
     conv_transpose,
     depth_to_space,
@@ -79,6 +81,24 @@ def test_group_norm_equals_that_of_flax(channels, groups):
     half = ours(x.astype(jnp.bfloat16))
     assert half.dtype == jnp.bfloat16
     np.testing.assert_allclose(half.astype(jnp.float32), theirs(x), atol=0.2)
+
+
+def test_gradients_of_the_fused_activation_are_those_of_its_parts():
+    """First and second ones, in all three arguments."""
+    x, gain, shift, seen = draw(15, 2, 3, 5, 4), draw(16, 2, 4), draw(17, 2, 4), draw(18, 2, 3, 5, 4)
+
+    def first(act):
+        return jax.grad(lambda *inputs: (seen * act(*inputs)).sum(), argnums=(0, 1, 2))
+
+    def second(act):
+        return jax.grad(lambda *inputs: sum((g**2).sum() for g in first(act)(*inputs)), argnums=(0, 1, 2))
+
+    def parts(*inputs):
+        return jax.nn.silu(affine(*inputs))
+
+    for order in (first, second):
+        for ours, plain in zip(order(affine_silu)(x, gain, shift), order(parts)(x, gain, shift), strict=True):
+            np.testing.assert_allclose(ours, plain, rtol=1e-4, atol=1e-4)
 
 
 def test_group_norm_refuses_channels_that_do_not_divide():
