@@ -12,7 +12,7 @@ from prodgen_jax.data.loader import make_batch
 from prodgen_jax.methods import METHODS, Spec
 from prodgen_jax.methods.core import due, init_state
 from prodgen_jax.training.accumulate import accumulated
-from prodgen_jax.training.parallel import Way, compile_steps, period, pick_devices, shard_map_compile
+from prodgen_jax.training.parallel import Way, compile_steps, period, pick_devices, shard_mapped
 
 PLATFORMS = ("tpu", "cuda")
 SPEC = Spec(8, 3, {"type": 3, "colour": 2})
@@ -27,8 +27,8 @@ VARIANTS = [
 
 
 def lowering(play, devices):
-    """As `shard_map_compile`, but what it is called with is shapes, and what it gives is the exported function."""
-    return lambda *shapes: export.export(shard_map_compile(play, devices), platforms=PLATFORMS)(*shapes)
+    """As `shard_mapped`, but what it is called with is shapes, and what it gives is the exported function."""
+    return lambda *shapes: export.export(shard_mapped(play, devices), platforms=PLATFORMS)(*shapes)
 
 
 def shapes(tree, *before):
