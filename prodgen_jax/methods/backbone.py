@@ -1,6 +1,7 @@
 """The network of a denoiser: which one it is, its settings, and whether it fits the pictures.
 
-A network maps (x [b h w c], t [b], {attribute: int [b]}) to a prediction of x's shape.
+A network maps (x [b h w c], t [b], {attribute: int [b]}, keys [b] or None) to a prediction of x's shape; with keys, it
+drops out.
 """
 
 from collections.abc import Callable, Mapping
@@ -29,6 +30,7 @@ class BackboneSettings:
     dit_depth: int = 6  # blocks
     dit_heads: int = 3  # of each block's attention
     dit_patch: int = 4  # pixels on a side
+    dropout: float = 0.0  # share of a block's hidden numbers that are dropped while training; 0.1 in Ho 2020
     remat: bool = False  # compute each block again for its gradient instead of keeping it: less memory, more work
 
 
@@ -44,7 +46,7 @@ class Backbone(NamedTuple):
 
 def unet(s: BackboneSettings, spec: Spec, attributes: Mapping[str, int], rngs: nnx.Rngs) -> UNet:
     shape = (spec.channels, s.width, s.multipliers, s.blocks, s.attend, s.patch)
-    return UNet(*shape, attributes, remat=s.remat, rngs=rngs)
+    return UNet(*shape, attributes, dropout=s.dropout, remat=s.remat, rngs=rngs)
 
 
 def check_unet(method: str, s: BackboneSettings, spec: Spec) -> None:
@@ -61,7 +63,7 @@ def check_unet(method: str, s: BackboneSettings, spec: Spec) -> None:
 
 def dit(s: BackboneSettings, spec: Spec, attributes: Mapping[str, int], rngs: nnx.Rngs) -> DiT:
     shape = (spec.channels, s.dit_width, s.dit_depth, s.dit_heads, s.dit_patch)
-    return DiT(*shape, attributes, remat=s.remat, rngs=rngs)
+    return DiT(*shape, attributes, dropout=s.dropout, remat=s.remat, rngs=rngs)
 
 
 def check_dit(method: str, s: BackboneSettings, spec: Spec) -> None:

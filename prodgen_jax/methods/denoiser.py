@@ -17,7 +17,7 @@ from jaxtyping import Float
 from prodgen_jax.errors import InputError
 from prodgen_jax.methods.backbone import BACKBONES, BackboneSettings
 from prodgen_jax.methods.core import Method, Turn, power_ema
-from prodgen_jax.methods.gan import normal
+from prodgen_jax.methods.gan import fold, normal
 from prodgen_jax.methods.gaussian import (
     Path,
     Point,
@@ -43,6 +43,7 @@ class DenoiserSettings(BackboneSettings, PrecisionSettings):
 
     lr: float = 2e-3  # Adam's step size after warm-up
     warmup: int = 100  # steps
+    weight_decay: float = 0.0  # of AdamW, per unit of step size
     clip: float = 1.0  # largest gradient norm
     condition: tuple[str, ...] = ()  # attributes that condition the picture
     drop: float = 0.1  # share of examples whose attributes are all hidden while training
@@ -55,6 +56,7 @@ class DenoiserSettings(BackboneSettings, PrecisionSettings):
     guidance_rescale: float = 0.0  # share of the contrast lost to guidance that is given back, 0 to 1
 
 
+STREAM_DROPOUT = 5  # what an example's key is folded with for what the network drops out
 SAMPLING = ("sampler", "sample_steps", "guidance", "guidance_from", "guidance_to", "guidance_rescale")
 
 
@@ -75,6 +77,10 @@ def check(method: str, s: DenoiserSettings, spec: Spec) -> None:
     choose(BACKBONES, s.network, "network").check(method, s, spec)
     if s.sample_steps < 1:
         raise InputError(f"sample_steps={s.sample_steps}: must be 1 or more")
+    if not 0 <= s.dropout < 1:
+        raise InputError(f"dropout={s.dropout}: a share, must be 0 or more and below 1")
+    if not 0 <= s.weight_decay < float("inf"):
+        raise InputError(f"weight_decay={s.weight_decay}: must be 0 or more")
     for name in ("drop", "drop_each"):
         if not 0 <= getattr(s, name) <= 1:
             raise InputError(f"{name}={getattr(s, name)}: a share, must lie in 0 to 1")
@@ -109,18 +115,21 @@ def denoiser(s: DenoiserSettings, spec: Spec, frame: Frame) -> Method:
 
     net = opened(nnx.eval_shape(lambda: build(jax.random.key(0))), s.precision)
 
-    def network(params, label):
-        return lambda x, t: net(params[s.network])(x, t, label)
+    def network(params, label, keys=None):
+        return lambda x, t: net(params[s.network])(x, t, label, keys)
 
-    def errors(params, batch, keys, together, each):
-        """(weighted, plain) error of each picture, at a time and a noise of its own; attributes hidden in shares."""
+    def errors(params, batch, keys, together, each, inside=None):
+        """(weighted, plain) error of each picture, at a time and a noise of its own; attributes hidden in shares.
+
+        inside: keys of what the network drops out; None: it drops nothing.
+        """
         k_time, k_noise, k_drop = jnp.moveaxis(jax.vmap(lambda key: jax.random.split(key, 3))(keys), 1, 0)
         label = hide(k_drop, {name: batch["label"][name] for name in attributes}, together, each)
         t, eps = jax.vmap(frame.draw_time)(k_time), normal(k_noise, shape)
-        return denoising_loss(frame, network(params, label), batch["image"], t, eps)
+        return denoising_loss(frame, network(params, label, inside), batch["image"], t, eps)
 
     def turn(params, extra, batch, keys, step):
-        weighted, error = errors(params, batch, keys, s.drop, s.drop_each)
+        weighted, error = errors(params, batch, keys, s.drop, s.drop_each, fold(keys, STREAM_DROPOUT))
         loss = weighted.mean()
         return loss, (extra, {"loss/denoise": loss, "loss/error": error.mean()})
 
@@ -134,11 +143,11 @@ def denoiser(s: DenoiserSettings, spec: Spec, frame: Frame) -> Method:
         points = frame.path(frame.times)
         return sample_loop(lambda x, p: jnp.clip(told(x, p), -1, 1), frame.rule, points, keys, shape)
 
-    rate = optax.linear_schedule(0.0, s.lr, s.warmup)
+    adam = optax.adamw(optax.linear_schedule(0.0, s.lr, s.warmup), b2=0.99, weight_decay=s.weight_decay)
     return Method(
         init=lambda key: ({s.network: nnx.state(build(key), nnx.Param)}, {}),
         turns=(Turn(s.network, turn),),
-        optim={s.network: optax.chain(optax.clip_by_global_norm(s.clip), optax.adam(rate, b2=0.99))},
+        optim={s.network: optax.chain(optax.clip_by_global_norm(s.clip), adam)},
         sample=sample,
         ema={s.network: power_ema()},
         conditions=tuple(attributes),

@@ -10,9 +10,10 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 from jax import Array
-from jaxtyping import Float, Int
+from jaxtyping import Float, Int, Key
 
 from prodgen_jax.nets.blocks import depth_to_space, fourier, space_to_depth
+from prodgen_jax.nets.dropout import dropout, streams
 from prodgen_jax.nets.embedding import Embedding
 from prodgen_jax.nets.remat import rematerialized
 
@@ -44,18 +45,21 @@ def positions(rows: int, columns: int, width: int) -> Float[Array, "rows columns
 class Block(nnx.Module):
     """Self-attention over all patches, then a dense layer on each, both gated. Peebles & Xie 2023, figure 3."""
 
-    def __init__(self, width: int, heads: int, *, rngs: nnx.Rngs):
+    def __init__(self, width: int, heads: int, rate: float = 0.0, *, rngs: nnx.Rngs):
         self.film = linear(width, 6 * width, rngs=rngs, zero=True)
         self.norm1, self.norm2 = plain_norm(width, rngs=rngs), plain_norm(width, rngs=rngs)
         self.qkv, self.out = linear(width, 3 * width, rngs=rngs), linear(width, width, rngs=rngs)
         self.wide = linear(width, WIDEN * width, rngs=rngs)
         self.narrow = linear(WIDEN * width, width, rngs=rngs)
-        self.heads = heads
+        self.heads, self.rate = heads, rate
 
-    def __call__(self, x: Float[Array, "b n c"], emb: Float[Array, "b c"]) -> Float[Array, "b n c"]:
+    def __call__(
+        self, x: Float[Array, "b n c"], emb: Float[Array, "b c"], keys: Key[Array, "b"] | None = None
+    ) -> Float[Array, "b n c"]:
         shift1, scale1, gate1, shift2, scale2, gate2 = jnp.split(self.film(emb)[:, None], 6, axis=-1)
         x = x + gate1 * self.attend(modulate(self.norm1(x), shift1, scale1))
-        return x + gate2 * self.narrow(nnx.gelu(self.wide(modulate(self.norm2(x), shift2, scale2))))
+        hidden = nnx.gelu(self.wide(modulate(self.norm2(x), shift2, scale2)))
+        return x + gate2 * self.narrow(dropout(hidden, keys, self.rate))
 
     def attend(self, x: Float[Array, "b n c"]) -> Float[Array, "b n c"]:
         b, n, c = x.shape
@@ -67,7 +71,8 @@ class DiT(nnx.Module):
     """Maps a noisy picture, a time in [0, 1] and attributes to a prediction of the picture's shape.
 
     width: numbers that describe a patch, a multiple of `heads` and of 4; depth: blocks; patch: pixels on a side, a
-    divisor of the picture's; remat: keep for the backward pass only what blocks hand on, and compute the rest again.
+    divisor of the picture's; dropout: share of a block's hidden numbers that are dropped where keys are given.
+    remat: keep for the backward pass only what blocks hand on, and compute the rest again.
     """
 
     def __init__(
@@ -79,26 +84,31 @@ class DiT(nnx.Module):
         patch: int,
         attributes: Mapping[str, int],
         *,
+        dropout: float = 0.0,
         remat: bool = False,
         rngs: nnx.Rngs,
     ):
         self.patch, self.remat = patch, remat
         self.embedding = Embedding(width, width, attributes, rngs=rngs)
         self.entry = linear(channels * patch**2, width, rngs=rngs)
-        self.blocks = nnx.List([Block(width, heads, rngs=rngs) for _ in range(depth)])
+        self.blocks = nnx.List([Block(width, heads, dropout, rngs=rngs) for _ in range(depth)])
         self.film = linear(width, 2 * width, rngs=rngs, zero=True)
         self.norm = plain_norm(width, rngs=rngs)
         self.exit = linear(width, channels * patch**2, rngs=rngs, zero=True)
 
     def __call__(
-        self, x: Float[Array, "b h w c"], t: Float[Array, "b"], label: Mapping[str, Int[Array, "b"]]
+        self,
+        x: Float[Array, "b h w c"],
+        t: Float[Array, "b"],
+        label: Mapping[str, Int[Array, "b"]],
+        keys: Key[Array, "b"] | None = None,
     ) -> Float[Array, "b h w c"]:
         emb = self.embedding(t, label)
         y = self.entry(space_to_depth(x, self.patch))
         b, h, w, c = y.shape
         y = (y + positions(h, w, c).astype(y.dtype)).reshape(b, h * w, c)
         apply = rematerialized(Block.__call__) if self.remat else Block.__call__
-        for block in self.blocks:
-            y = apply(block, y, emb)
+        for block, own in zip(self.blocks, streams(keys), strict=False):
+            y = apply(block, y, emb, own)
         y = modulate(self.norm(y), *jnp.split(self.film(emb)[:, None], 2, axis=-1))
         return depth_to_space(self.exit(y).reshape(b, h, w, -1), self.patch)

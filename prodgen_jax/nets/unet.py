@@ -10,9 +10,10 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 from jax import Array
-from jaxtyping import Float, Int
+from jaxtyping import Float, Int, Key
 
 from prodgen_jax.nets.blocks import GroupNorm, affine_silu, conv, depth_to_space, space_to_depth
+from prodgen_jax.nets.dropout import dropout, streams
 from prodgen_jax.nets.embedding import Embedding
 from prodgen_jax.nets.remat import rematerialized
 
@@ -20,16 +21,20 @@ from prodgen_jax.nets.remat import rematerialized
 class ResBlock(nnx.Module):
     """x + conv(silu(film(norm(conv(silu(norm(x))))))); the embedding scales and shifts the middle."""
 
-    def __init__(self, cin: int, cout: int, embedding: int, *, rngs: nnx.Rngs):
+    def __init__(self, cin: int, cout: int, embedding: int, rate: float = 0.0, *, rngs: nnx.Rngs):
         self.norm1, self.conv1 = GroupNorm(cin, rngs=rngs), conv(cin, cout, rngs=rngs)
         self.film = nnx.Linear(embedding, 2 * cout, kernel_init=nnx.initializers.zeros, rngs=rngs)
         self.norm2, self.conv2 = GroupNorm(cout, rngs=rngs), conv(cout, cout, rngs=rngs, zero=True)
         self.skip = conv(cin, cout, 1, rngs=rngs) if cin != cout else None
+        self.rate = rate
 
-    def __call__(self, x: Float[Array, "b h w i"], emb: Float[Array, "b e"]) -> Float[Array, "b h w o"]:
+    def __call__(
+        self, x: Float[Array, "b h w i"], emb: Float[Array, "b e"], keys: Key[Array, "b"] | None = None
+    ) -> Float[Array, "b h w o"]:
         y = self.conv1(affine_silu(x, *self.norm1.affine(x)))
         (gain, shift), (film_gain, film_shift) = self.norm2.affine(y), jnp.split(self.film(emb), 2, axis=-1)
-        y = self.conv2(affine_silu(y, gain * (1 + film_gain), shift * (1 + film_gain) + film_shift))
+        y = affine_silu(y, gain * (1 + film_gain), shift * (1 + film_gain) + film_shift)
+        y = self.conv2(dropout(y, keys, self.rate))
         return y + (x if self.skip is None else self.skip(x))
 
 
@@ -55,6 +60,7 @@ class UNet(nnx.Module):
     width:   channels of the first level; multipliers: channels of each level, relative to it.
     blocks:  residual blocks per level on the way down; one more on the way up.
     attend:  levels (0 is the finest) with self-attention.
+    dropout: share of a residual block's numbers that are dropped where keys are given (Ho 2020, appendix B).
     remat:   keep for the backward pass only what blocks hand on, and compute the rest again.
     """
 
@@ -68,6 +74,7 @@ class UNet(nnx.Module):
         patch: int,
         attributes: Mapping[str, int],
         *,
+        dropout: float = 0.0,
         remat: bool = False,
         rngs: nnx.Rngs,
     ):
@@ -77,7 +84,7 @@ class UNet(nnx.Module):
         emb, widths, c, skips = 4 * width, [width * m for m in multipliers], width, [width]
 
         def level(cins: list[int], cout: int, i: int) -> nnx.List:
-            rows = [nnx.List([ResBlock(cin, cout, emb, rngs=rngs)]) for cin in cins]
+            rows = [nnx.List([ResBlock(cin, cout, emb, dropout, rngs=rngs)]) for cin in cins]
             for row in rows if i in attend else []:
                 row.append(Attention(cout, rngs=rngs))
             return nnx.List(rows)
@@ -87,7 +94,7 @@ class UNet(nnx.Module):
             down.append(level([c] + [cout] * (blocks - 1), cout, i))
             c, skips = cout, skips + [cout] * blocks + ([cout] if i + 1 < len(widths) else [])
         self.shrink = nnx.List([conv(cout, cout, 3, 2, rngs=rngs) for cout in widths[:-1]])
-        self.middle = ResBlock(c, c, emb, rngs=rngs)
+        self.middle = ResBlock(c, c, emb, dropout, rngs=rngs)
         for i, cout in reversed(list(enumerate(widths))):
             up.append(level([(c if j == 0 else cout) + skips.pop() for j in range(blocks + 1)], cout, i))
             c = cout
@@ -96,32 +103,38 @@ class UNet(nnx.Module):
         self.exit = conv(c, channels * patch**2, rngs=rngs, zero=True)
 
     def __call__(
-        self, x: Float[Array, "b h w c"], t: Float[Array, "b"], label: Mapping[str, Int[Array, "b"]]
+        self,
+        x: Float[Array, "b h w c"],
+        t: Float[Array, "b"],
+        label: Mapping[str, Int[Array, "b"]],
+        keys: Key[Array, "b"] | None = None,
     ) -> Float[Array, "b h w c"]:
-        emb = self.embedding(t, label)
+        emb, own = self.embedding(t, label), streams(keys)
         run = rematerialized(run_row) if self.remat else run_row
         y = self.entry(space_to_depth(x, self.patch))
         skips = [y]
         for i, rows in enumerate(self.down):
             for row in rows:
-                y = run(row, y, emb)
+                y = run(row, y, emb, next(own))
                 skips.append(y)
             if i + 1 < self.levels:
                 y = self.shrink[i](y)
                 skips.append(y)
-        y = self.middle(y, emb)
+        y = self.middle(y, emb, next(own))
         for i, rows in enumerate(self.up):
             for row in rows:
-                y = run(row, jnp.concatenate([y, skips.pop()], axis=-1), emb)
+                y = run(row, jnp.concatenate([y, skips.pop()], axis=-1), emb, next(own))
             if i + 1 < self.levels:
                 y = y.repeat(2, axis=1).repeat(2, axis=2)
         return depth_to_space(self.exit(affine_silu(y, *self.norm.affine(y))), self.patch)
 
 
-def run_row(row: nnx.List, x: Float[Array, "b h w i"], emb: Float[Array, "b e"]) -> Float[Array, "b h w o"]:
+def run_row(
+    row: nnx.List, x: Float[Array, "b h w i"], emb: Float[Array, "b e"], keys: Key[Array, "b"] | None
+) -> Float[Array, "b h w o"]:
     """A residual block, then attention where the level has it."""
     block, *attention = row
-    x = block(x, emb)
+    x = block(x, emb, keys)
     for layer in attention:
         x = layer(x)
     return x

@@ -116,6 +116,36 @@ def test_not_said_is_learned_beside_the_values(make):
     assert abs(table).sum(-1).astype(bool).tolist() == [True, False, True, False]
 
 
+# --- dropout and weight decay -------------------------------------------------------------------------------------
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("network", [{}, DIT])
+def test_dropout_is_drawn_for_each_example_and_only_while_training(make, network):
+    (plain, params), (dropping, _) = (make(dropout=rate, **network) for rate in (0.0, 0.4))
+    keys, image = jax.random.split(jax.random.key(6), 8), draw(5, 8, SIZE, SIZE, 3).clip(-1, 1)
+
+    def losses(method, parts):
+        """The loss of each part of the 8 examples."""
+        one = jax.vmap(lambda k, x: method.turns[0].loss(params, {}, {"image": x, "label": {}}, k, 0)[0])
+        return jax.jit(one)(keys.reshape(parts, -1), image.reshape(parts, -1, SIZE, SIZE, 3))
+
+    alone = losses(dropping, 8)
+    np.testing.assert_allclose(losses(dropping, 2), alone.reshape(2, 4).mean(1), rtol=1e-3)
+    assert float(abs(losses(plain, 8) - alone).min()) > 1e-5
+    checks = [jax.jit(m.validate)(params, {"image": image, "label": {}}, keys)["denoise"] for m in (plain, dropping)]
+    assert float(checks[0]) == pytest.approx(float(checks[1]), rel=1e-6)
+
+
+def test_weight_decay_shrinks_what_has_no_gradient(make):
+    method, params = make(weight_decay=0.5, lr=0.1, warmup=1)
+    optim, group = method.optim["unet"], params["unet"]
+    state, nothing = optim.init(group), jax.tree.map(jnp.zeros_like, group)
+    for rate in (0.0, 0.1):  # the first step warms up
+        updates, state = optim.update(nothing, state, group)
+        jax.tree.map(lambda u, p, r=rate: np.testing.assert_allclose(u, -r * 0.5 * p, rtol=1e-5), updates, group)
+
+
 # --- pictures -----------------------------------------------------------------------------------------------------
 
 
@@ -166,6 +196,8 @@ def test_earlier_names_still_stand(make):
         ("flow", {"sample_steps": 0}, "sample_steps=0"),
         ("flow", {"time_std": -1.0}, "time_std=-1"),
         ("flow", {"drop_each": 1.5}, "drop_each=1.5"),
+        ("flow", {"dropout": 1.0}, "dropout=1"),
+        ("ddpm", {"weight_decay": -0.1}, "weight_decay=-0.1"),
         ("flow", {"attend": (3,)}, r"attend=\(3,\): there are levels 0 to"),
         ("edm", {"sigma_data": 0.0}, "sigma_data=0"),
         ("edm", {"sigma_max": 0.001}, "sigma_max=0.001"),

@@ -10,17 +10,17 @@ from prodgen_jax.nets.dit import DiT
 from prodgen_jax.nets.unet import UNet
 
 DENOISERS = {
-    "unet": lambda remat, rngs: UNet(3, 8, (1, 2), 2, (1,), 2, {"type": 2}, remat=remat, rngs=rngs),
-    "dit": lambda remat, rngs: DiT(3, 16, 3, 2, 2, {"type": 2}, remat=remat, rngs=rngs),
+    "unet": lambda remat, rngs: UNet(3, 8, (1, 2), 2, (1,), 2, {"type": 2}, dropout=0.2, remat=remat, rngs=rngs),
+    "dit": lambda remat, rngs: DiT(3, 16, 3, 2, 2, {"type": 2}, dropout=0.2, remat=remat, rngs=rngs),
 }
 
 
 def gradient(name, remat):
-    """(loss and gradient as a function of (params, x, t, label), compiled when it is called; params' shapes)."""
+    """(loss and gradient as a function of (params, x, t, label, keys), compiled when it is called; params' shapes)."""
     graph, params = nnx.split(nnx.eval_shape(lambda: DENOISERS[name](remat, nnx.Rngs(0))), nnx.Param)
 
-    def loss(params, x, t, label):
-        return jnp.mean(jnp.square(nnx.merge(graph, params, copy=True)(x, t, label) - 1))
+    def loss(params, *inputs):
+        return jnp.mean(jnp.square(nnx.merge(graph, params, copy=True)(*inputs) - 1))
 
     return jax.jit(jax.value_and_grad(loss)), params
 
@@ -31,7 +31,7 @@ def test_loss_and_gradient_are_the_same(name):
     rng, (plain, shapes), (again, _) = np.random.default_rng(0), gradient(name, False), gradient(name, True)
     params = jax.tree.map(lambda leaf: rng.normal(0, 0.2, leaf.shape).astype("f"), shapes)
     inputs = (rng.normal(size=(3, 8, 8, 3)).astype("f"), np.float32([0.1, 0.5, 0.9]), {"type": np.array([0, 1, -1])})
-    one, two = plain(params, *inputs), again(params, *inputs)
+    one, two = (step(params, *inputs, jax.random.split(jax.random.key(0), 3)) for step in (plain, again))
     assert jax.tree.structure(one) == jax.tree.structure(two)
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-5), one, two)
 
