@@ -27,7 +27,7 @@ from prodgen_jax.evaluation.intervals import over_seeds
 from prodgen_jax.evaluation.plots import frontier_plot
 from prodgen_jax.evaluation.runs import evaluate_run, write_record
 from prodgen_jax.evaluation.tables import markdown
-from prodgen_jax.methods.core import AXIS, due, init_state, train_step
+from prodgen_jax.methods.core import AXIS, Method, due, init_state, train_step
 from prodgen_jax.methods.spec import Spec
 from prodgen_jax.sampling.sample import PORTION, image_keys
 from prodgen_jax.training.fit import fit
@@ -154,18 +154,24 @@ def flop_per_step(made: Recipe, spec: Spec) -> float:
     Turns that are due more seldom count as often as they are played. Augmentation is left out; a loop's body is
     counted once by XLA, which matters to no training step here.
     """
-    method, b = made.build(spec), made.loop.batch
+    method = made.build(spec)
+    dues = [due(method, step) for step in range(period(method))]
+    counted = {now: compiled_step(method, spec, made.loop.batch, now).cost_analysis()["flops"] for now in set(dues)}
+    return float(np.mean([counted[now] for now in dues]))
+
+
+def compiled_step(method: Method, spec: Spec, batch: int, dues: tuple[bool, ...]) -> jax.stages.Compiled:
+    """The training step of one device with these turns due, compiled from shapes alone; without augmentation.
+
+    The state is consumed, as in training; else what a step holds meanwhile would hide in the room of the next state.
+    """
     one = {
-        "image": jax.ShapeDtypeStruct((1, b, spec.size, spec.size, spec.channels), jnp.float32),
-        "label": {name: jax.ShapeDtypeStruct((1, b), jnp.int32) for name in spec.attributes},
+        "image": jax.ShapeDtypeStruct((1, batch, spec.size, spec.size, spec.channels), jnp.float32),
+        "label": {name: jax.ShapeDtypeStruct((1, batch), jnp.int32) for name in spec.attributes},
     }
     state = jax.eval_shape(lambda: jax.tree.map(lambda x: x[None], init_state(method, jax.random.key(0))))
-    dues = [due(method, step) for step in range(period(method))]
-    counted = {}
-    for now in set(dues):
-        step = jax.vmap(lambda s, x, now=now: train_step(method, now, s, x), axis_name=AXIS)
-        counted[now] = jax.jit(step).lower(state, one).compile().cost_analysis()["flops"]
-    return float(np.mean([counted[now] for now in dues]))
+    step = jax.vmap(lambda state, batch: train_step(method, dues, state, batch), axis_name=AXIS)
+    return jax.jit(step, donate_argnums=0).lower(state, one).compile()
 
 
 def steps_for(flop: float, made: Recipe, spec: Spec) -> int:

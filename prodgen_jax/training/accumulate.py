@@ -14,6 +14,16 @@ from jaxtyping import PyTree
 from prodgen_jax.methods.core import Method, Turn
 
 
+def after(done: PyTree, own: PyTree) -> PyTree:
+    """A part as it is, to be begun when all that came before is done.
+
+    Written out one after the other, parts need nothing of each other: XLA would start them together, and hold all that
+    was to be held in turn. It may not simplify 0 * x (0 * inf is not 0).
+    """
+    late = 0 * sum(jnp.ravel(leaf)[0] for leaf in jax.tree.leaves(done))
+    return jax.tree.map(lambda x: x + late if jnp.issubdtype(x.dtype, jnp.floating) else x, own)
+
+
 def in_parts(turn: Turn, parts: int, unroll: bool) -> Turn:
     """The turn, with its loss taken part by part.
 
@@ -32,7 +42,7 @@ def in_parts(turn: Turn, parts: int, unroll: bool) -> Turn:
             return value, aux, grad
 
         def add(total: tuple, own: PyTree) -> tuple:
-            return jax.tree.map(jnp.add, total, part(own)), None
+            return jax.tree.map(jnp.add, total, part(after(total, own))), None
 
         pieces = jax.tree.map(lambda x: x.reshape(parts, x.shape[0] // parts, *x.shape[1:]), (batch, keys))
         first, rest = (jax.tree.map(lambda x, where=where: x[where], pieces) for where in (0, slice(1, None)))
