@@ -20,7 +20,7 @@ from statistics import median
 from speed_page import OURS, page
 
 HERE = Path(__file__).parent
-BATCH = {"dcgan": 64, "vae": 64, "ddpm": 32}
+BATCH = {"dcgan": 64, "vae": 64, "ddpm": 32, "dit": 32}  # dit: a ddpm with that network
 SIDES = {
     "torch eager": ["--mode", "eager"],
     "torch eager, channels_last": ["--mode", "eager", "--layout", "channels_last"],
@@ -135,6 +135,12 @@ def importing(runs: int = 5) -> dict[str, float]:
     return {name: median(values[1:]) for name, values in times.items()}
 
 
+def memory(method: str, size: int, batch: int) -> dict:
+    """MB of a compiled training step's temporaries, plain and with what saves them. Nothing is trained."""
+    command = [sys.executable, str(HERE / "speed_jax.py"), method, f"--size={size}", f"--batch={batch}", "--memory"]
+    return {"method": method, "size": size, "batch": batch, "mb": Worker("memory", command).facts}
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--torch", required=True, help="python of an environment with torch")
@@ -147,7 +153,7 @@ def main() -> None:
     args = parser.parse_args()
     pairs = [(m, int(size)) for m in args.methods.split(",") for size in args.sizes.split(",")]
     found = {"machine": {"cores": os.cpu_count(), "python": platform.python_version(), "rounds": args.rounds}}
-    found |= {"import": importing(), "speed": [], "loader": [], "sampling": []}
+    found |= {"import": importing(), "speed": [], "loader": [], "sampling": [], "memory": []}
     print("import: " + ", ".join(f"{name} {seconds:.2f} s" for name, seconds in found["import"].items()), flush=True)
     for method, size in pairs:
         found["speed"].append(row := against_torch(args, method, size))
@@ -155,6 +161,7 @@ def main() -> None:
     for method in args.methods.split(","):
         found["loader"].append(loader(args, method, pairs[0][1]))
         found["sampling"].append(sampling(method, pairs[0][1]))
+    found["memory"] = [memory(method, 64, 64) for method in args.methods.split(",") if method in ("ddpm", "dit")]
     args.out.parent.mkdir(parents=True, exist_ok=True)
     args.out.with_suffix(".json").write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
     args.out.write_text(page(found), encoding="utf-8")

@@ -2,7 +2,7 @@
 
 Says one JSON line when ready, then one for each line it is told: `N` (the seconds of N steps), `flops` (of a step, from
 the compiled code), `matmul` (the peak of this machine, FLOP/s), `sample B N` (seconds of N calls that draw B pictures).
-At the end: peak memory.
+At the end: peak memory. With `--memory` it says at once what the compiled step holds, and plays nothing.
 """
 
 import argparse
@@ -18,13 +18,22 @@ import numpy as np
 
 from prodgen_jax.data.images import to_signed
 from prodgen_jax.data.prepared import Split
-from prodgen_jax.evaluation.compare import flop_per_step
+from prodgen_jax.evaluation.compare import compiled_step, flop_per_step
 from prodgen_jax.methods import Spec
-from prodgen_jax.methods.core import Method, init_state
+from prodgen_jax.methods.core import Method, due, init_state
 from prodgen_jax.sampling.sample import image_keys
+from prodgen_jax.training.accumulate import accumulated
 from prodgen_jax.training.loop import loop
 from prodgen_jax.training.parallel import WAYS, compile_steps, pick_devices
-from prodgen_jax.training.recipe import recipe
+from prodgen_jax.training.recipe import Recipe, recipe
+
+ALSO = {"dit": ("ddpm", {"network": "dit"})}  # what is measured under a name of its own
+SAVERS = {
+    "plain": {},
+    "remat": {"remat": True},
+    "accumulate=4": {"accumulate": 4},
+    "both": {"remat": True, "accumulate": 4},
+}
 
 
 def say(**facts) -> None:
@@ -61,6 +70,13 @@ def matmul_peak(n: int = 2048, repeats: int = 10) -> float:
     return 2 * n**3 / min(seconds)
 
 
+def step_memory(made: Recipe, spec: Spec) -> float:
+    """MB of temporaries in one compiled training step, beside parameters, optimizer and batch."""
+    method = accumulated(made.build(spec), made.loop.accumulate, unroll=jax.default_backend() == "cpu")
+    step = compiled_step(method, spec, made.loop.batch, due(method, 0))
+    return step.memory_analysis().temp_size_in_bytes / 1e6
+
+
 def latencies(method: Method, batch: int, calls: int) -> list[float]:
     """Seconds of each warm call of the compiled sampler."""
     params, sampler, keys = (
@@ -83,10 +99,15 @@ def main() -> None:
     parser.add_argument("--size", type=int, default=32)
     parser.add_argument("--batch", type=int, default=64)
     parser.add_argument("--feed", choices=("resident", "stream", "constant"), default="resident")
+    parser.add_argument("--memory", action="store_true")
     args = parser.parse_args()
-    begun = time.perf_counter()
-    made = recipe(args.method, batch=args.batch, route="stream" if args.feed == "stream" else "resident")
-    method, split = made.build(Spec(args.size)), random_split(args.size)
+    begun, spec = time.perf_counter(), Spec(args.size)
+    name, settings = ALSO.get(args.method, (args.method, {}))
+    settings |= {"batch": args.batch, "route": "stream" if args.feed == "stream" else "resident"}
+    if args.memory:
+        return say(**{way: step_memory(recipe(name, **settings, **more), spec) for way, more in SAVERS.items()})
+    made = recipe(name, **settings)
+    method, split = made.build(spec), random_split(args.size)
     if args.feed == "constant":
         ticks = constant_batch(method, split, args.batch)
     else:
@@ -105,7 +126,7 @@ def main() -> None:
     for line in sys.stdin:
         match line.split():
             case ["flops"]:
-                say(flops=flop_per_step(made, Spec(args.size)))
+                say(flops=flop_per_step(made, spec))
             case ["matmul"]:
                 say(matmul=matmul_peak())
             case ["sample", pictures, calls]:

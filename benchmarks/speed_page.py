@@ -55,6 +55,11 @@ def starts(found: dict) -> str:
 {found["package"]:.2f} s: {f"{more:.2f} s more" if more > 0 else "no more"}. Medians of runs in turns."""
 
 
+def held(rows: list[dict]) -> str:
+    body = [[f"{named(r)}, batch {r['batch']}", *(f"{mb:,.0f}" for mb in r["mb"].values())] for r in rows]
+    return table(["", *rows[0]["mb"]], body)
+
+
 def page(found: dict) -> str:
     speed, machine = found["speed"], found["machine"]
     mean = exp(sum(log(row["ratio"]) for row in speed) / len(speed))
@@ -83,11 +88,19 @@ Images/s of the same step on one constant batch, on the resident route and on th
 
 ## Sampling
 
-Seconds of a warm call of the compiled sampler (for ddpm, all of its evaluations), and images/s at 64 pictures a call.
+Seconds of a warm call of the compiled sampler (for ddpm and dit, all of its evaluations), and images/s at 64 pictures
+a call.
 
 {draws(found["sampling"])}
 
 ## Start
 
 {starts(found["import"])}
+
+## Memory
+
+MB of temporaries in a compiled training step, beside parameters, optimizer and batch, as XLA lays them out. `remat`
+computes each block again for its gradient; `accumulate=4` plays the batch in four parts.
+
+{held(found["memory"])}
 """

@@ -6,11 +6,12 @@ step i on pictures x, float [b 3 h w] in [-1, 1]. `to` moves a network, `wrap` i
 
 import math
 from collections.abc import Callable
+from functools import partial
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch_nets import Downs, Flow, UNet, Ups
+from torch_nets import DiT, Downs, Flow, UNet, Ups
 
 
 class Average:
@@ -87,8 +88,8 @@ def log_likelihood(x: Tensor, mean: Tensor, log_scale: Tensor) -> Tensor:
     return torch.where(x < -0.999, -F.softplus(-upper), ends).sum((1, 2, 3))
 
 
-def ddpm(size: int, to: Callable, wrap: Callable) -> tuple[int, Callable]:
-    net = to(UNet())
+def ddpm(size: int, to: Callable, wrap: Callable, network: Callable = UNet) -> tuple[int, Callable]:
+    net = to(network())
     opt, average, fast = adam(net, 2e-3, (0.9, 0.99)), Average(net), wrap(net)
     angle = (torch.arange(1001) / 1000 + 0.008) / 1.008 * math.pi / 2
     signal, noise_level = torch.cos(angle), torch.sin(angle)
@@ -114,4 +115,4 @@ def play(opt: torch.optim.Optimizer, loss: Tensor, net: nn.Module | None = None,
     opt.step()
 
 
-FAMILIES = {"dcgan": dcgan, "vae": vae, "ddpm": ddpm}
+FAMILIES = {"dcgan": dcgan, "vae": vae, "ddpm": ddpm, "dit": partial(ddpm, network=DiT)}

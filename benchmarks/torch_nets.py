@@ -76,6 +76,24 @@ class Flow(nn.Module):
         return z, log_det
 
 
+class Time(nn.Module):
+    """Sines and cosines of 1000 t through two dense layers."""
+
+    def __init__(self, features: int, size: int):
+        super().__init__()
+        self.features = features
+        self.layers = nn.Sequential(nn.Linear(features, size), nn.SiLU(), nn.Linear(size, size), nn.SiLU())
+
+    def forward(self, t: Tensor) -> Tensor:
+        return self.layers(fourier(1000 * t, self.features))
+
+
+def fourier(t: Tensor, features: int) -> Tensor:
+    half = features // 2
+    angles = t[:, None] * torch.exp(-math.log(1e4) * torch.arange(half, device=t.device) / half)
+    return torch.cat([angles.cos(), angles.sin()], -1)
+
+
 class ResBlock(nn.Module):
     def __init__(self, cin: int, cout: int, emb: int):
         super().__init__()
@@ -109,8 +127,7 @@ class UNet(nn.Module):
     def __init__(self, width: int = 32, multipliers: tuple[int, ...] = (1, 2, 3), attend: tuple[int, ...] = (1,)):
         super().__init__()
         emb, widths = 4 * width, [width * m for m in multipliers]
-        self.width = width
-        self.time = nn.Sequential(nn.Linear(width, emb), nn.SiLU(), nn.Linear(emb, emb), nn.SiLU())
+        self.time = Time(width, emb)
         self.entry = nn.Conv2d(12, width, 3, padding=1)
         c, skips, down, up = width, [width], [], []
 
@@ -130,9 +147,7 @@ class UNet(nn.Module):
         self.norm, self.exit = norm(c), nn.Conv2d(c, 12, 3, padding=1)
 
     def forward(self, x: Tensor, t: Tensor) -> Tensor:
-        half = self.width // 2
-        angles = 1000 * t[:, None] * torch.exp(-math.log(1e4) * torch.arange(half, device=x.device) / half)
-        emb = self.time(torch.cat([angles.cos(), angles.sin()], -1))
+        emb = self.time(t)
         y = self.entry(F.pixel_unshuffle(x, 2))
         skips = [y]
         for i, layers in enumerate(self.down):
@@ -155,3 +170,49 @@ def run(layers: nn.ModuleList, x: Tensor, emb: Tensor) -> Tensor:
     for layer in attention:
         x = layer(x)
     return x
+
+
+class DiTBlock(nn.Module):
+    def __init__(self, width: int, heads: int):
+        super().__init__()
+        self.heads, self.film = heads, nn.Linear(width, 6 * width)
+        self.norm1, self.norm2 = (nn.LayerNorm(width, eps=1e-6, elementwise_affine=False) for _ in range(2))
+        self.qkv, self.out = nn.Linear(width, 3 * width), nn.Linear(width, width)
+        self.wide, self.narrow = nn.Linear(width, 4 * width), nn.Linear(4 * width, width)
+
+    def forward(self, x: Tensor, emb: Tensor) -> Tensor:
+        shift1, scale1, gate1, shift2, scale2, gate2 = self.film(emb)[:, None].chunk(6, -1)
+        x = x + gate1 * self.attend(self.norm1(x) * (1 + scale1) + shift1)
+        hidden = self.wide(self.norm2(x) * (1 + scale2) + shift2)
+        return x + gate2 * self.narrow(F.gelu(hidden, approximate="tanh"))
+
+    def attend(self, x: Tensor) -> Tensor:
+        b, n, c = x.shape
+        qkv = self.qkv(x).view(b, n, 3, self.heads, c // self.heads).permute(2, 0, 3, 1, 4)
+        return self.out(F.scaled_dot_product_attention(*qkv).transpose(1, 2).reshape(b, n, c))
+
+
+class DiT(nn.Module):
+    """prodgen_jax.nets.dit.DiT with the default settings."""
+
+    def __init__(self, width: int = 192, depth: int = 6, heads: int = 3, patch: int = 4):
+        super().__init__()
+        self.patch, self.time = patch, Time(width, width)
+        self.entry = nn.Linear(3 * patch**2, width)
+        self.blocks = nn.ModuleList(DiTBlock(width, heads) for _ in range(depth))
+        self.film = nn.Linear(width, 2 * width)
+        self.norm = nn.LayerNorm(width, eps=1e-6, elementwise_affine=False)
+        self.exit = nn.Linear(width, 3 * patch**2)
+
+    def forward(self, x: Tensor, t: Tensor) -> Tensor:
+        emb = self.time(t)
+        y = F.pixel_unshuffle(x, self.patch)
+        b, _, h, w = y.shape
+        y = self.entry(y.flatten(2).transpose(1, 2))
+        row, column = (fourier(torch.arange(n, device=x.device), y.shape[-1] // 2) for n in (h, w))
+        y = y + torch.cat([row[:, None].expand(h, w, -1), column[None].expand(h, w, -1)], -1).flatten(0, 1)
+        for block in self.blocks:
+            y = block(y, emb)
+        shift, scale = self.film(emb)[:, None].chunk(2, -1)
+        y = self.exit(self.norm(y) * (1 + scale) + shift)
+        return F.pixel_shuffle(y.transpose(1, 2).reshape(b, -1, h, w), self.patch)
