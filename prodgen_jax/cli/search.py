@@ -14,7 +14,7 @@ def add(commands) -> None:
     p.add_argument("--out", required=True, metavar="FOLDER", help="the search's folder")
     p.add_argument("--trials", type=int, default=20, help="how many in all (default 20)")
     p.add_argument("--steps", type=int, help="steps of each trial; the same seed then finds the same")
-    p.add_argument("--minutes", type=float, help="minutes of training of each trial")
+    p.add_argument("--minutes", type=float, help="minutes of each trial, compilation included")
     p.add_argument(
         "--space", metavar="FILE.json",
         help='{"lr": {"low": 1e-4, "high": 1e-2, "log": true}, "latent": {"choices": [16, 32]}} (default: step sizes '
@@ -31,7 +31,7 @@ def run(args: argparse.Namespace) -> None:
     from prodgen_jax.data.prepared import open_prepared
     from prodgen_jax.evaluation.figures import save_figure
     from prodgen_jax.evaluation.search_figure import search_figure
-    from prodgen_jax.training.search import search
+    from prodgen_jax.training.search import said, search
     from prodgen_jax.training.space import read_json
 
     trials = search(
@@ -55,4 +55,7 @@ def run(args: argparse.Namespace) -> None:
     best = read_json(out / "best.json")
     save_figure(search_figure(trials, best["metric"]), out / "search.png")
     print(f"{out}: {len(trials)} trials ({ends}); the plot is search.png")
-    print(f"{out}/best.json: {best['metric']} {best['value']:.4g} by trial {best['trial']}: {best['settings']}")
+    print(f"{out}/best.json: {best['metric']} {best['value']:.4g} by trial {best['trial']}: {said(best['settings'])}")
+    print(
+        f"next: prodgen train {args.method} {args.data} --settings {out}/best.json --preset {best['preset']} --out RUN"
+    )

@@ -4,8 +4,8 @@
 FOLDER/search.json    what is searched, how and on which data; to go on, it must be the same
 FOLDER/study.db       Optuna's own record (SQLite): every trial, its settings and its value at every check
 FOLDER/trials/0007/   a trial's run folder
-FOLDER/trials.json    [{trial, state, value, step, settings}]
-FOLDER/best.json      {method, settings, metric, value, trial}: what `prodgen train --settings FILE` takes
+FOLDER/trials.json    [{trial, state, value, step: how many were trained, settings}]
+FOLDER/best.json      {method, preset, settings, metric, value, trial}: what `prodgen train --settings FILE` takes
 ```
 Each trial is proposed from the seed, its number and the trials before it, so a search that was killed and resumed
 proposes what the straight one does; with a budget of steps it also finds the same values.
@@ -48,6 +48,11 @@ def write_json(file: Path, value) -> None:
     part = file.with_suffix(".partial")
     part.write_text(json.dumps(value, indent=2) + "\n", encoding="utf-8")
     part.replace(file)
+
+
+def said(settings: Mapping) -> str:
+    """`{"lr": 0.00123456, "width": 32}` -> `lr=0.001235 width=32`."""
+    return " ".join(f"{k}={v:.4g}" if isinstance(v, float) else f"{k}={v}" for k, v in settings.items())
 
 
 def enter(out: Path, about: dict, resume: bool) -> None:
@@ -112,6 +117,8 @@ class Search:
         run = fit(made, self.prepared, folder, resume=True, seed=self.seed, on_check=on_check, **ends)
         metric, value = self.measure(made)(run.params)
         study.set_user_attr("metric", metric)
+        trial.set_user_attr("step", run.step)
+        tell(f"trial {trial.number}: {metric} {value:.4g} after {run.step:,} steps")
         return value
 
     def finish(self, study, trial, budget: Budget) -> None:
@@ -126,6 +133,7 @@ class Search:
         try:
             study.tell(trial, self.play(study, trial, budget))
         except self.optuna.TrialPruned:
+            tell(f"trial {trial.number}: pruned, it was worse than the median of those before it")
             study.tell(trial, state=self.states.PRUNED)
         except DivergedError as error:
             tell(f"trial {trial.number}: {error}")
@@ -137,7 +145,7 @@ class Search:
                 "trial": trial.number,
                 "state": trial.state.name.lower(),
                 "value": trial.value if trial.state == self.states.COMPLETE else None,
-                "step": trial.last_step,
+                "step": trial.user_attrs.get("step", trial.last_step),
                 "settings": trial.params,
             }
             for trial in study.get_trials(deepcopy=False)
@@ -149,7 +157,7 @@ class Search:
         done = [trial for trial in trials if trial["value"] is not None]
         if done:
             best = min(done, key=lambda trial: trial["value"])
-            about = {"method": self.name, "settings": {**self.settings, **best["settings"]}}
+            about = {"method": self.name, "preset": self.preset, "settings": {**self.settings, **best["settings"]}}
             about |= {"metric": study.user_attrs["metric"], "value": best["value"], "trial": best["trial"]}
             write_json(self.out / "best.json", about)
         return trials
@@ -158,7 +166,9 @@ class Search:
         study = self.open_study()
         ended = (self.states.COMPLETE, self.states.PRUNED, self.states.FAIL)
         while len(study.get_trials(deepcopy=False, states=ended)) < trials:
-            self.finish(study, self.next_trial(study, space), budget)
+            trial = self.next_trial(study, space)
+            tell(f"trial {trial.number}, the last is {trials - 1}: {said(trial.params)}")
+            self.finish(study, trial, budget)
             self.write(study)
         return self.write(study)
 
@@ -188,7 +198,9 @@ def search(
     out, budget = Path(out), Budget(steps, minutes)
     task = Search(name, preset, settings, prepared, out, seed)
     made = task.recipe(budget)
-    space = default_space(name) if space is None else space
+    space = {k: v for k, v in default_space(name).items() if k not in settings} if space is None else space
+    if both := sorted(set(space) & set(settings)):
+        raise InputError(f"{both[0]} is both set for every trial and searched; leave it out of one of the two")
     kinds = distributions(space, made)
     task.measure(made)
     about = {"method": name, "preset": preset, "settings": made.settings(), "space": space, "seed": seed}

@@ -35,7 +35,7 @@ def test_every_trial_is_logged_and_the_best_is_one_of_them(found, tiny):
     rates = [trial["settings"]["lr"] for trial in trials]
     assert len(set(rates)) == 3 and all(1e-6 <= rate <= 1e-2 for rate in rates)
     run = open_run(out / "trials" / "0001")
-    assert run.step == 4 and run.recipe.method.lr == rates[1] and run.recipe.fit.eval_every == 1
+    assert run.step == 4 == trials[1]["step"] and run.recipe.method.lr == rates[1] and run.recipe.fit.eval_every == 1
 
 
 @pytest.mark.slow
@@ -72,7 +72,7 @@ def test_a_trial_that_is_worse_than_the_median_is_pruned_and_one_that_cannot_be_
     def fit(made, prepared, out, *, on_check, **_):
         value = next(values)
         on_check(1, value)
-        return type("Run", (), {"params": value})
+        return type("Run", (), {"params": value, "step": 4})
 
     monkeypatch.setattr(module, "fit", fit)
     monkeypatch.setattr(module, "Validation", lambda *_: lambda params: ("bits_per_dim", params))
@@ -94,12 +94,40 @@ def test_the_door(tiny, tmp_path, capsys):
     settings = [f"--set={name}={value}" for name, value in SMALL.items()]
     out, about = tmp_path / "s", ("--trials", "1", "--steps", "2", "--space", str(tmp_path / "space.json"))
     assert main(["search", "vae", str(tiny.path), "--out", str(out), *about, *settings]) == 0
-    assert "1 trials (1 complete)" in capsys.readouterr().out and (out / "search.png").stat().st_size > 1000
+    said = capsys.readouterr()
+    assert "1 trials (1 complete)" in said.out and f"--settings {out}/best.json --preset cpu" in said.out
+    assert (
+        "trial 0, the last is 0: lr=" in said.err
+        and "after 2 steps" in said.err
+        and (out / "search.png").stat().st_size > 1000
+    )
     end = ["--out", str(tmp_path / "run"), "--steps", "1", "--settings", str(out / "best.json")]
     assert main(["train", "vae", str(tiny.path), *end]) == 0
     best = json.loads((out / "best.json").read_text())["settings"]
     assert open_run(tmp_path / "run").recipe.method.lr == best["lr"]
     assert main(["train", "ddpm", str(tiny.path), *end]) == 2 and "'method': 'ddpm'" in capsys.readouterr().err
+
+
+def test_one_bad_trial_does_not_flatten_the_plot():
+    """Five good values and one a thousand times as large: the axis shows the good ones, the bad one is at its edge."""
+    values = [3.0, 3.2, 2.9, 3.1, 2.8, 4000.0]
+    settings = [{"lr": 10.0**-i, "width": width} for i, width in enumerate((16, 32, 64, 16, 32, 64))]
+    about = [
+        {"trial": i, "state": "complete", "value": value, "step": 1, "settings": settings[i]}
+        for i, value in enumerate(values)
+    ]
+    figure = search_figure(about, "loss")
+    first, rates, widths = figure.axes
+    for axis in figure.axes:
+        assert axis.get_ylim()[0] < 2.8 and 3.2 < axis.get_ylim()[1] < 5
+        drawn = {line.get_label(): line.get_xydata() for line in axis.lines}
+        assert len(drawn["completed"]) == 5 and len(drawn["off the scale"]) == 1 and drawn["best"][0, 1] == 2.8
+    assert rates.get_xscale() == "log" and [label.get_text() for label in widths.get_xticklabels()] == [
+        "16",
+        "32",
+        "64",
+    ]
+    assert len(search_figure(about[:1], "loss").axes) == 3
 
 
 def test_a_default_space_is_one_for_each_method():
@@ -131,6 +159,8 @@ def test_searches_that_cannot_be(tiny, tmp_path):
         search("vae", tiny, out, trials=0, steps=1)
     with pytest.raises(InputError, match="--steps or --minutes"):
         search("vae", tiny, out, trials=1)
+    with pytest.raises(InputError, match="lr is both set for every trial and searched"):
+        search("vae", tiny, out, trials=1, steps=1, space=SPACE, lr=0.1)
     assert not out.exists()
     (tmp_path / "best.json").write_text("[]")
     with pytest.raises(InputError, match="best.json: expected a JSON object"):
