@@ -18,6 +18,9 @@ def add(commands) -> None:
     p.add_argument("--val", type=float, default=0.05, help="share of the validation split (default 0.05)")
     p.add_argument("--test", type=float, default=0.05, help="share of the test split (default 0.05)")
     p.add_argument("--seed", type=int, default=0, help="seed of the split and of the demo shop (default 0)")
+    p.add_argument(
+        "--beam", metavar="OPTIONS", help="read the photos on Apache Beam: runner=DirectRunner,direct_num_workers=4"
+    )
     p.set_defaults(call=run)
 
 
@@ -38,6 +41,7 @@ def run(args: argparse.Namespace) -> None:
         validation=args.val,
         test=args.test,
         seed=args.seed,
+        beam=args.beam,
     )
     audit = json.loads((done.path / "audit.json").read_text(encoding="utf-8"))
     print(f"columns: {Columns(**done.meta['columns']).describe()}")

@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -17,6 +18,7 @@ from prodgen_jax.data import near
 from prodgen_jax.data.audit import Drop, write_audit
 from prodgen_jax.data.clean import THUMB, BadPhoto, Photo
 from prodgen_jax.data.columns import Columns, known
+from prodgen_jax.data.looked import look_on_beam
 from prodgen_jax.data.prepared import PreparedSet, open_prepared, write_meta, write_split
 from prodgen_jax.data.source import Row, Source, open_source
 from prodgen_jax.data.split import assign, join_groups
@@ -50,11 +52,13 @@ def prepare(
     validation: float = 0.05,
     test: float = 0.05,
     seed: int = 0,
+    beam: str | None = None,
 ) -> PreparedSet:
     """Prepare `source` (a product list, `demo`, `demo:COUNT` or `tfds:NAME`) into the folder `out`.
 
     images: folder or zip of photos (None: images/, images.zip or the list's folder). size: pixels. Columns that are
     None are guessed. validation, test: fractions of the photos. seed: of the split, and of the demo shop.
+    beam: Apache Beam's options, as in "runner=DirectRunner": photos are then read by its workers, with the same result.
     A finished set in `out` that equals the request is returned as it is. InputError, with nothing left behind, if the
     source cannot be used, `out` holds anything else, or cannot be written.
     """
@@ -69,7 +73,7 @@ def prepare(
     if out.exists() and any(out.iterdir()):
         return _reuse(out, request)
     with building(out) as folder:
-        _build(folder, catalogue, request)
+        _build(folder, catalogue, request, beam)
     return open_prepared(out)
 
 
@@ -78,10 +82,10 @@ def open_or_prepare(source: str | Path, out: str | Path, **settings) -> Prepared
     return open_prepared(source) if (Path(source) / "prepared.json").is_file() else prepare(source, out, **settings)
 
 
-def _build(folder: Path, catalogue: Source, request: dict) -> None:
+def _build(folder: Path, catalogue: Source, request: dict, beam: str | None) -> None:
     begun = time.monotonic()
     columns, size = catalogue.columns, request["size"]
-    kept, dropped = keep(catalogue, size, folder)
+    kept, dropped = keep(catalogue, size, folder, beam)
     hashes = near.perceptual_hash(kept.thumbs)
     pairs = near.near_pairs(kept.thumbs, hashes)
     ids = [row[columns.id] for row in kept.rows]
@@ -96,23 +100,25 @@ def _build(folder: Path, catalogue: Source, request: dict) -> None:
         write_split(folder / name, kept.pixels, rows, parts, *[column[rows] for column in strings], digest)
     counts = {name: len(rows) for name, rows in splits.items()}
     prepared = PreparedSet(folder, size, values, counts, digest.hexdigest(), {})
-    write_tfds(prepared, folder / "tfds")
+    write_tfds(prepared, folder / "tfds", beam)
     shutil.rmtree(folder / "scratch")
     extra = {"splits": counts, "columns": _listed(columns), "near_duplicates": _near_summary(len(ids), pairs)}
-    write_audit(folder, len(catalogue.table.rows) + len(catalogue.table.malformed), dropped, catalogue.orphans(),
+    orphans = catalogue.orphans(_with_ids(catalogue)[0])
+    write_audit(folder, len(catalogue.table.rows) + len(catalogue.table.malformed), dropped, orphans,
                 {**extra, "seconds": round(time.monotonic() - begun, 1)})  # fmt: skip
     write_meta(prepared, {"source": catalogue.table.name, "seed": request["seed"],
                          "columns": _listed(columns), "request": request})  # fmt: skip
 
 
-def keep(catalogue: Source, size: int, folder: Path) -> tuple[Kept, list[Drop]]:
+def keep(catalogue: Source, size: int, folder: Path, beam: str | None = None) -> tuple[Kept, list[Drop]]:
     """Look at every photo; the good ones go to `folder`/scratch. InputError if none is left."""
     rows, numbers, dropped = _with_ids(catalogue)
     columns, kept, digests = catalogue.columns, [], {}
     scratch = folder / "scratch"
     scratch.mkdir()
     with open(scratch / "pixels", "wb") as pixels, open(scratch / "thumbs", "wb") as thumbs:
-        looked = track(catalogue.look(rows, size), "reading photos", len(rows))
+        look = catalogue.look if beam is None else partial(look_on_beam, catalogue, scratch, beam)
+        looked = track(look(rows, size), "reading photos", len(rows))
         for row, number, seen in zip(rows, numbers, looked, strict=True):
             if isinstance(seen, Photo) and seen.digest in digests:
                 seen = BadPhoto("duplicate photo", f"the same pixels as id {digests[seen.digest]}")

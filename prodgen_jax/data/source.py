@@ -1,5 +1,6 @@
 """Where a catalogue comes from: a product list with photos, the demo shop, or a TFDS dataset; alike from here on."""
 
+import contextlib
 import hashlib
 import os
 from collections import deque
@@ -15,7 +16,7 @@ from PIL import Image
 
 from prodgen_jax.data.clean import BadPhoto, Photo, decode, examine
 from prodgen_jax.data.columns import Columns, find_columns
-from prodgen_jax.data.photos import beside, open_photos
+from prodgen_jax.data.photos import Photos, beside, open_photos
 from prodgen_jax.data.table import Table, read_table
 from prodgen_jax.errors import InputError
 
@@ -30,13 +31,15 @@ Seen = Photo | BadPhoto
 @dataclass(frozen=True, eq=False)
 class Source:
     """A catalogue. `identity` differs when its contents differ. `look(rows, size)` yields, in the rows' order, each
-    row's photo or why there is none; after it `orphans()` lists the photos that no row names."""
+    row's photo or why there is none; `orphans(rows)` lists the photos that none of them names. `opener()` gives, in any
+    process of any machine that sees the photos, the function that looks at one row; None where that cannot be."""
 
     identity: dict
     table: Table
     columns: Columns
     look: Callable[[Sequence[Row], int], Iterator[Seen]]
-    orphans: Callable[[], list[str]] = list
+    orphans: Callable[[Sequence[Row]], list[str]] = lambda rows: []
+    opener: Callable[[], Callable[[Row, int], Photo]] | None = None
 
 
 def open_source(source: str, images: str | Path | None, seed: int, columns: dict) -> Source:
@@ -59,17 +62,29 @@ def open_source(source: str, images: str | Path | None, seed: int, columns: dict
 def _files(path: Path, images: str | Path | None, columns: dict) -> Source:
     table = read_table(path)
     found = find_columns(table, **columns)
-    photos = open_photos(images if images is not None else beside(path))
-    find = photos.finder()
-    unseen = photos.pictures() - {path.name}
-
-    def look(row: Row, size: int) -> Photo:
-        inside = find(row[found.image or found.id])
-        unseen.discard(inside)
-        return examine(decode(photos.fetch(inside), size), size)
-
+    where, column = images if images is not None else beside(path), found.image or found.id
+    photos = open_photos(where)
     identity = {"table": hashlib.sha256(path.read_bytes()).hexdigest(), "photos": photos.mark}
-    return Source(identity, table, found, partial(in_threads, look), lambda: sorted(unseen))
+    look, orphans = partial(in_threads, _looker(photos, column)), partial(_unnamed, photos, column, path.name)
+    return Source(identity, table, found, look, orphans, partial(_open_looker, where, column))
+
+
+def _looker(photos: Photos, column: str) -> Callable[[Row, int], Photo]:
+    find = photos.finder()
+    return lambda row, size: examine(decode(photos.fetch(find(row[column])), size), size)
+
+
+def _open_looker(where: str | Path, column: str) -> Callable[[Row, int], Photo]:
+    return _looker(open_photos(where), column)
+
+
+def _unnamed(photos: Photos, column: str, name: str, rows: Sequence[Row]) -> list[str]:
+    """The photos that no row names; the product list itself, a file called `name`, is none."""
+    find, named = photos.finder(), {name}
+    for row in rows:
+        with contextlib.suppress(BadPhoto):
+            named.add(find(row[column]))
+    return sorted(photos.pictures() - named)
 
 
 def _demo(count: str, seed: int, columns: dict) -> Source:
@@ -81,7 +96,11 @@ def _demo(count: str, seed: int, columns: dict) -> Source:
     table = Table("demo", tuple(rows[0]), rows, list(range(1, len(rows) + 1)))
     usual = {"id_column": "id", "text_column": "name", "group_column": "group", "attributes": tuple(demo.ATTRIBUTES)}
     given = {name: value for name, value in columns.items() if value is not None}
-    return Source({"count": len(rows)}, table, find_columns(table, **{**usual, **given}), _draw_all)
+    return Source({"count": len(rows)}, table, find_columns(table, **{**usual, **given}), _draw_all, opener=_open_draw)
+
+
+def _open_draw() -> Callable[[Row, int], Photo]:
+    return _draw
 
 
 def _draw(row: Row, size: int) -> Photo:
@@ -126,10 +145,10 @@ def _in_order(pool: Executor, look: Callable[[Row, int], Photo], rows: Sequence[
 
 
 def _batch(look: Callable[[Row, int], Photo], size: int, rows: Sequence[Row]) -> list[Seen]:
-    return [_try(look, row, size) for row in rows]
+    return [seen(look, row, size) for row in rows]
 
 
-def _try(look: Callable[[Row, int], Photo], row: Row, size: int) -> Seen:
+def seen(look: Callable[[Row, int], Photo], row: Row, size: int) -> Seen:
     try:
         return look(row, size)
     except BadPhoto as bad:
