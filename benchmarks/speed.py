@@ -147,8 +147,8 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True, help="FILE.md; FILE.json is written beside it")
     parser.add_argument("--methods", default=",".join(BATCH))
     parser.add_argument("--sizes", default="32,64")
-    parser.add_argument("--rounds", type=int, default=7)
-    parser.add_argument("--seconds", type=float, default=2.0, help="length of one turn")
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--seconds", type=float, default=1.5, help="length of one turn")
     parser.add_argument("--device", default="cpu", help="of the PyTorch sides")
     args = parser.parse_args()
     pairs = [(m, int(size)) for m in args.methods.split(",") for size in args.sizes.split(",")]
