@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import cache
 from pathlib import Path
+from textwrap import shorten
 
 import jax
 import jax.numpy as jnp
@@ -34,7 +35,8 @@ SPARE = 1 << 20  # bytes beside them: what a checkpoint's folders and its descri
 def hush() -> None:
     """A write that fails is raised and told in one line; its threads print it too, once per array: that is left out."""
     logging.getLogger("absl").addFilter(lambda record: "orbax" not in record.pathname)
-    logging.getLogger("asyncio").addFilter(lambda record: "orbax" not in record.getMessage())
+    whole = logging.Formatter().format  # with the traceback, which may be all that says whose it is
+    logging.getLogger("asyncio").addFilter(lambda record: "orbax" not in whole(record))
     shown = sys.unraisablehook
     sys.unraisablehook = lambda found: None if str(found.exc_value) == "Event loop is closed" else shown(found)
 
@@ -63,7 +65,8 @@ def digest(flat: dict[str, Array], meta: dict) -> str:
 
 def reason(error: Exception) -> str:
     """The part of Orbax's and tensorstore's long messages that says what happened."""
-    line = (str(error).splitlines() or [type(error).__name__])[0][:200]
+    line = (str(error).splitlines() or [type(error).__name__])[0].split(" See full TensorStore details")[0]
+    line = shorten(line, 200, placeholder=" ...")
     return FULL if FULL in str(error) and not line.startswith(FULL) else line
 
 

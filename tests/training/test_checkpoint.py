@@ -70,6 +70,14 @@ def test_of_what_threads_print_only_the_traces_of_a_failed_write_are_left_out(mo
     hush.__wrapped__()
     for text in ("Task exception was never retrieved: orbax/serialization.py", "Task was destroyed: mine.py"):
         logging.getLogger("asyncio").error(text)
+    for file in ("orbax/path/async_path.py", "mine.py"):
+        try:
+            exec(compile("raise OSError(28, 'No space')", file, "exec"))
+        except OSError as error:
+            logging.getLogger("asyncio").error("Future exception was never retrieved", exc_info=error)
     for text in ("Event loop is closed", "mine"):
         sys.unraisablehook(SimpleNamespace(exc_value=RuntimeError(text)))
-    assert shown == ["mine"] and [record.message for record in caplog.records] == ["Task was destroyed: mine.py"]
+    assert shown == ["mine"] and [record.message for record in caplog.records] == [
+        "Task was destroyed: mine.py",
+        "Future exception was never retrieved",
+    ]
