@@ -1,6 +1,7 @@
 """The feature network: what it learns, and that its cache is used, replaced and repaired when it should be."""
 
 import json
+import pickle
 
 import jax
 import jax.numpy as jnp
@@ -95,14 +96,26 @@ def test_stale_cache_is_left(prepared, network, no_training):
     file.write_text(kept)
 
 
+class Bomb:
+    """Unpickled, it ends the test."""
+
+    def __reduce__(self):
+        return pytest.fail, ("a pickle was loaded",)
+
+
+DAMAGE = {
+    "cut": lambda kept: kept[: len(kept) // 2],
+    "flip": lambda kept: kept[: len(kept) // 2] + b"\xff" + kept[len(kept) // 2 + 1 :],
+    "pickle": lambda kept: pickle.dumps(Bomb()),
+}
+
+
 @pytest.mark.parametrize("name", ["weights.safetensors", "network.json"])
-@pytest.mark.parametrize("damage", ["flip", "cut"])
+@pytest.mark.parametrize("damage", DAMAGE.values(), ids=DAMAGE)
 def test_damaged_cache_is_trained_again(prepared, network, no_training, name, damage):
     file = prepared.path / "features" / "0" / name
     kept = file.read_bytes()
-    spot = len(kept) // 2
-    broken = kept[:spot] if damage == "cut" else kept[:spot] + b"\xff" + kept[spot + 1 :]
-    file.write_bytes(broken)
+    file.write_bytes(damage(kept))
     try:
         with pytest.warns(UserWarning, match="damaged"), pytest.raises(RuntimeError, match="trained"):
             feature_network(prepared, steps=120)
