@@ -158,13 +158,20 @@ def main() -> None:
     for method, size in pairs:
         found["speed"].append(row := against_torch(args, method, size))
         print(f"{method} {size} px: {row['rate']:,.0f} images/s, {row['ratio']:.2f} x {row['best']}", flush=True)
+        write(args.out, found)
     for method in args.methods.split(","):
         found["loader"].append(loader(args, method, pairs[0][1]))
         found["sampling"].append(sampling(method, pairs[0][1]))
+        write(args.out, found)
     found["memory"] = [memory(method, 64, 64) for method in args.methods.split(",") if method in ("ddpm", "dit")]
-    args.out.parent.mkdir(parents=True, exist_ok=True)
-    args.out.with_suffix(".json").write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
-    args.out.write_text(page(found), encoding="utf-8")
+    write(args.out, found)
+
+
+def write(out: Path, found: dict) -> None:
+    """What was measured so far, so that a run that is ended has its rows."""
+    out.parent.mkdir(parents=True, exist_ok=True)
+    out.with_suffix(".json").write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+    out.write_text(page(found), encoding="utf-8")
 
 
 if __name__ == "__main__":

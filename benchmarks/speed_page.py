@@ -60,10 +60,32 @@ def held(rows: list[dict]) -> str:
     return table(["", *rows[0]["mb"]], body)
 
 
+LOADER = "Images/s of the same step on one constant batch, on the resident route and on the stream route."
+SAMPLING = """Seconds of a warm call of the compiled sampler (for ddpm and dit, all of its evaluations), and images/s
+at 64 pictures a call."""
+MEMORY = """MB of temporaries in a compiled training step, beside parameters, optimizer and batch, as XLA lays them
+out. `remat` computes each block again for its gradient; `accumulate=4` plays the batch in four parts."""
+WHY = """Where a ratio is below 1, it is convolutions: XLA's on CPU (Eigen's) are slower than oneDNN's for maps of few
+pixels, and each kernel gradient first copies both of its inputs into another order. What was tried and brought
+nothing: kernel gradients as nine matrix products over shifted maps, as three over rows, as one over a flat map; sums
+as matrix products; XLA's own oneDNN; wider vectors; another scheduler; malloc settings. What helped, and is in the
+package: kernel gradients of transposed convolutions as the strided one's, GroupNorm by sums, one written-out gradient
+for normalization and SiLU, steps compiled ahead (pmap's own dispatch is slow), and no YNNPACK."""
+SHORT = """No GPU was at hand: there is no figure of one. A TPU was never used; `tests/training/test_lowering.py`
+lowers each step and sampler for both. PyTorch has its waiting threads passive, both memory formats, and
+torch.compile; with another number of cores its lead or lag is another."""
+
+
 def page(found: dict) -> str:
     speed, machine = found["speed"], found["machine"]
     mean = exp(sum(log(row["ratio"]) for row in speed) / len(speed))
     versions = speed[0]["versions"]
+    rest = [
+        ("Loader", LOADER, feeds, "loader"),
+        ("Sampling", SAMPLING, draws, "sampling"),
+        ("Memory", MEMORY, held, "memory"),
+    ]
+    sections = [f"## {title}\n\n{text}\n\n{made(found[key])}\n" for title, text, made, key in rest if found[key]]
     return f"""# Benchmarks
 
 Made by `make bench` (`benchmarks/speed.py`); every number on this page is its output, and all of it is in
@@ -80,27 +102,14 @@ which all sides take turns. The ratio is to the fastest PyTorch side, taken with
 
 {costs(speed)}
 
-## Loader
+{WHY}
 
-Images/s of the same step on one constant batch, on the resident route and on the stream route.
-
-{feeds(found["loader"])}
-
-## Sampling
-
-Seconds of a warm call of the compiled sampler (for ddpm and dit, all of its evaluations), and images/s at 64 pictures
-a call.
-
-{draws(found["sampling"])}
-
+{chr(10).join(sections)}
 ## Start
 
 {starts(found["import"])}
 
-## Memory
+## Falls short
 
-MB of temporaries in a compiled training step, beside parameters, optimizer and batch, as XLA lays them out. `remat`
-computes each block again for its gradient; `accumulate=4` plays the batch in four parts.
-
-{held(found["memory"])}
+{SHORT}
 """
