@@ -151,19 +151,20 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=1.5, help="length of one turn")
     parser.add_argument("--device", default="cpu", help="of the PyTorch sides")
     args = parser.parse_args()
-    pairs = [(m, int(size)) for m in args.methods.split(",") for size in args.sizes.split(",")]
+    methods, sizes = args.methods.split(","), [int(size) for size in args.sizes.split(",")]
     found = {"machine": {"cores": os.cpu_count(), "python": platform.python_version(), "rounds": args.rounds}}
     found |= {"import": importing(), "speed": [], "loader": [], "sampling": [], "memory": []}
     print("import: " + ", ".join(f"{name} {seconds:.2f} s" for name, seconds in found["import"].items()), flush=True)
-    for method, size in pairs:
-        found["speed"].append(row := against_torch(args, method, size))
-        print(f"{method} {size} px: {row['rate']:,.0f} images/s, {row['ratio']:.2f} x {row['best']}", flush=True)
-        write(args.out, found)
-    for method in args.methods.split(","):
-        found["loader"].append(loader(args, method, pairs[0][1]))
-        found["sampling"].append(sampling(method, pairs[0][1]))
-        write(args.out, found)
-    found["memory"] = [memory(method, 64, 64) for method in args.methods.split(",") if method in ("ddpm", "dit")]
+    for size in sizes:
+        for method in methods:
+            found["speed"].append(row := against_torch(args, method, size))
+            print(f"{method} {size} px: {row['rate']:,.0f} images/s, {row['ratio']:.2f} x {row['best']}", flush=True)
+            write(args.out, found)
+        for method in methods if size == sizes[0] else []:
+            found["loader"].append(loader(args, method, size))
+            found["sampling"].append(sampling(method, size))
+            write(args.out, found)
+    found["memory"] = [memory(method, 64, 64) for method in methods if method in ("ddpm", "dit")]
     write(args.out, found)
 
 
