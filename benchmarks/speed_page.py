@@ -65,15 +65,17 @@ SAMPLING = """Seconds of a warm call of the compiled sampler (for ddpm and dit, 
 at 64 pictures a call."""
 MEMORY = """MB of temporaries in a compiled training step, beside parameters, optimizer and batch, as XLA lays them
 out. `remat` computes each block again for its gradient; `accumulate=4` plays the batch in four parts."""
-WHY = """Where a ratio is below 1, it is convolutions: XLA's on CPU (Eigen's) are slower than oneDNN's for maps of few
-pixels, and each kernel gradient first copies both of its inputs into another order. What was tried and brought
+WHY = """Where the U-Net stays below 1, it is convolutions: XLA's on CPU (Eigen's) are slower than oneDNN's for maps
+of few pixels, and each kernel gradient first copies both of its inputs into another order. What was tried and brought
 nothing: kernel gradients as nine matrix products over shifted maps, as three over rows, as one over a flat map; sums
 as matrix products; XLA's own oneDNN; wider vectors; another scheduler; malloc settings. What helped, and is in the
 package: kernel gradients of transposed convolutions as the strided one's, GroupNorm by sums, one written-out gradient
-for normalization and SiLU, steps compiled ahead (pmap's own dispatch is slow), and no YNNPACK."""
-SHORT = """No GPU was at hand: there is no figure of one. A TPU was never used; `tests/training/test_lowering.py`
-lowers each step and sampler for both. PyTorch has its waiting threads passive, both memory formats, and
-torch.compile; with another number of cores its lead or lag is another."""
+for normalization and SiLU, steps compiled ahead (pmap's own dispatch is slow), and no YNNPACK. What holds the
+transformer back against torch.compile has not been looked into; YNNPACK is not it."""
+SHORT = """A size or a part that is missing here was not measured: a run that is ended early leaves the rows that it
+has. No GPU was at hand: there is no figure of one. A TPU was never used; `tests/training/test_lowering.py` lowers
+each step and sampler for both. PyTorch has its waiting threads passive, both memory formats, and torch.compile; with
+another number of cores its lead or lag is another."""
 
 
 def page(found: dict) -> str:

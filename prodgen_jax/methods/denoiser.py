@@ -5,6 +5,7 @@ What DDPM, EDM and flow matching differ in is a `Frame`; the rest, written here,
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import NamedTuple
 
 import jax
@@ -143,11 +144,13 @@ def denoiser(s: DenoiserSettings, spec: Spec, frame: Frame) -> Method:
         points = frame.path(frame.times)
         return sample_loop(lambda x, p: jnp.clip(told(x, p), -1, 1), frame.rule, points, keys, shape)
 
-    adam = optax.adamw(optax.linear_schedule(0.0, s.lr, s.warmup), b2=0.99, weight_decay=s.weight_decay)
+    rate = optax.linear_schedule(0.0, s.lr, s.warmup)
+    # without decay plain Adam, whose state has no place for it: a checkpoint made before there was one still fits
+    adam = partial(optax.adamw, weight_decay=s.weight_decay) if s.weight_decay else optax.adam
     return Method(
         init=lambda key: ({s.network: nnx.state(build(key), nnx.Param)}, {}),
         turns=(Turn(s.network, turn),),
-        optim={s.network: optax.chain(optax.clip_by_global_norm(s.clip), adam)},
+        optim={s.network: optax.chain(optax.clip_by_global_norm(s.clip), adam(rate, b2=0.99))},
         sample=sample,
         ema={s.network: power_ema()},
         conditions=tuple(attributes),
