@@ -186,7 +186,7 @@ def finish(start):
 
     def end(*arguments, **environment):
         process = start(*arguments, **environment)
-        out, err = process.communicate(timeout=600)
+        out, err = process.communicate(timeout=1200)
         assert process.returncode == 0, err[-3000:]
         return out
 

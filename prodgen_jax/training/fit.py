@@ -162,11 +162,12 @@ def fit(
     use_compilation_cache()
     with Stop() as stop, ExitStack() as opened:
         with telling():
-            keeper, state = Follower(), fresh(method, seed)
             if leads():
                 opened.enter_context(entered(out, config, resume))
                 kept = keeping(made, method, out, stop, seed, steps, limit, validation, on_check)
                 keeper, state = opened.enter_context(kept)
+            else:
+                keeper, state = Follower(), fresh(method, seed)
         agree()
         state = unflatten(from_first(flatten(state)), state)
         step = int(state.step)
