@@ -10,7 +10,7 @@ READY     := $(VENV)/.ready
 REPORT    := $(BIN)/python -m prodgen_jax.cli report --notebooks $(NOTEBOOKS) $(if $(DATA),--data "$(DATA)")
 COMPARED  := $(if $(wildcard $(DATA)/prepared.json),$(DATA),$(OUT)/compare/set)
 UV        := $(shell command -v uv 2>/dev/null)
-INSTALL   := $(if $(UV),$(UV) pip install --python $(BIN)/python,$(BIN)/python -m pip install --disable-pip-version-check -q)
+INSTALL   := $(if $(UV),$(UV) pip install --python $(BIN)/python,$(BIN)/python -m pip install --disable-pip-version-check --no-compile -q)
 
 .DEFAULT_GOAL := help
 .PHONY: help report smoke test quick compare bench lab pins clean

@@ -16,7 +16,9 @@ _HOME = {
     "recipe": "prodgen_jax.training.recipe",
     "fit": "prodgen_jax.training.fit",
     "open_run": "prodgen_jax.training.run",
+    "export": "prodgen_jax.training.run",
     "sample": "prodgen_jax.sampling.sample",
+    "edit": "prodgen_jax.sampling.edit",
     "evaluate": "prodgen_jax.evaluation.evaluate",
 }
 __all__ = list(_HOME)

@@ -12,6 +12,7 @@ def add(commands) -> None:
     p.add_argument("--out", required=True, metavar="FILE.npz|FILE.png|FOLDER", help="arrays, a sheet, or PNG files")
     p.add_argument("--seed", type=int, default=0, help="the same seed gives the same pictures (default 0)")
     p.add_argument("--where", metavar="A=V,...", help="attributes asked for; conditional runs only")
+    p.add_argument("--text", metavar="WORDS", help="what is wanted, in words; runs that are conditional on text only")
     p.add_argument(
         "--set",
         action="append",
@@ -27,6 +28,7 @@ def run(args: argparse.Namespace) -> None:
     from prodgen_jax.training.run import open_run
 
     where = parse_pairs(list_of(args.where or ""), "--where")
-    images, labels = sample(open_run(args.run), args.n, args.seed, where, parse_pairs(args.set, "--set"))
+    settings = parse_pairs(args.set, "--set")
+    images, labels = sample(open_run(args.run), args.n, args.seed, where, settings, args.text)
     save_samples(args.out, images, labels)
     print(f"{args.out}: {len(images)} pictures of {images.shape[1]} px")

@@ -15,11 +15,12 @@ from jax import Array
 from jaxtyping import Int, Key
 
 from prodgen_jax.data.augment import AugmentSettings, augmentation
+from prodgen_jax.data.captions import TEXT, choose_phrasing
 from prodgen_jax.data.images import to_signed
 from prodgen_jax.data.prepared import Split
 from prodgen_jax.errors import InputError
 
-Source = dict  # {"image": uint8 [n h w c], "label": {attribute: int32 [n]}}, in memory or on the device
+Source = dict  # {"image": uint8 [n h w c], "label": {attribute: int32 [n], text: [n p l]}}, in memory or on the device
 
 
 @dataclass(frozen=True)
@@ -114,11 +115,16 @@ def check_route(split: Split, route: str) -> None:
 
 
 def make_batch(settings: AugmentSettings) -> Callable:
-    """(source, indices [b], keys [b]) -> {"image": float [b h w c] in [-1, 1], "label": {attribute: int [b]}}."""
+    """(source, indices [b], keys [b]) -> {"image": float [b h w c] in [-1, 1], "label": {attribute: int [b]}}.
+
+    Of a product's captions (label `text`, [n p l]) one is drawn: [b l].
+    """
     augment = augmentation(settings)
 
     def batch(source: Source, indices: Int[Array, "b"], keys: Key[Array, "b"]) -> dict:
         label = {name: values[indices] for name, values in source["label"].items()}
+        if TEXT in label:
+            label[TEXT] = choose_phrasing(keys, label[TEXT])
         return {"image": augment(keys, to_signed(source["image"][indices])), "label": label}
 
     return batch

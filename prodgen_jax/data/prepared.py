@@ -52,6 +52,9 @@ class PreparedSet:
     fingerprint: str
     meta: dict = field(compare=False, repr=False)
 
+    def __hash__(self) -> int:
+        return hash((self.path, self.fingerprint))
+
     def split(self, name: str) -> Split:
         """Open one split. InputError if it is unknown, cut short, or its labels do not fit its pictures."""
         if name not in self.splits:

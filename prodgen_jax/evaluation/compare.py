@@ -20,6 +20,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from prodgen_jax.data.captions import unsaid
 from prodgen_jax.data.prepared import PreparedSet
 from prodgen_jax.errors import InputError
 from prodgen_jax.evaluation.features import FeatureNetwork, feature_network
@@ -167,7 +168,7 @@ def compiled_step(method: Method, spec: Spec, batch: int, dues: tuple[bool, ...]
     """
     one = {
         "image": jax.ShapeDtypeStruct((1, batch, spec.size, spec.size, spec.channels), jnp.float32),
-        "label": {name: jax.ShapeDtypeStruct((1, batch), jnp.int32) for name in spec.attributes},
+        "label": {name: jax.ShapeDtypeStruct((1, *unsaid(name, batch).shape), jnp.int32) for name in spec.conditions},
     }
     state = jax.eval_shape(lambda: jax.tree.map(lambda x: x[None], init_state(method, jax.random.key(0))))
     step = jax.vmap(lambda state, batch: train_step(method, dues, state, batch), axis_name=AXIS)
@@ -181,10 +182,10 @@ def steps_for(flop: float, made: Recipe, spec: Spec) -> int:
 def sampling_speed(run: Run) -> float:
     """Pictures per second of the compiled sampler, warm: the median of three calls of 64."""
     sampler, keys, seconds = jax.jit(run.method.sample), image_keys(0, 0, PORTION), []
-    unsaid = {name: jnp.full(PORTION, -1) for name in run.method.conditions}
+    nothing = {name: unsaid(name, PORTION) for name in run.method.conditions}
     for _ in range(1 + WARM):
         begun = time.perf_counter()
-        jax.block_until_ready(sampler(run.params, keys, unsaid))
+        jax.block_until_ready(sampler(run.params, keys, nothing))
         seconds.append(time.perf_counter() - begun)
     return PORTION / float(np.median(seconds[1:]))
 

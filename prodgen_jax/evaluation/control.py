@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Array, Int, UInt8
 
+from prodgen_jax.data.captions import TEXT, in_words
 from prodgen_jax.data.prepared import PreparedSet
 from prodgen_jax.errors import InputError
 from prodgen_jax.evaluation.features import FeatureNetwork, feature_network
@@ -48,11 +49,24 @@ def indices(name: str, column: Sequence[str], values: Sequence[str]) -> Int[np.n
     return np.array([place[str(value)] for value in column], int)
 
 
+def askable(run: Run) -> list[str]:
+    """Attributes that a run can be asked for, by themselves or in words."""
+    return list(run.attributes) if TEXT in run.method.conditions else list(run.method.conditions)
+
+
 def as_in_training(run: Run, prepared: PreparedSet, n: int, seed: int) -> dict[str, Int[np.ndarray, "n"]]:
     """What to ask a conditional run for: the attributes of n training rows, together as they stand there."""
     labels = prepared.split("train").labels
     rows = np.random.default_rng(seed).choice(prepared.splits["train"], n)
-    return {name: labels[name][rows].astype(np.int32) for name in run.method.conditions}
+    return {name: labels[name][rows].astype(np.int32) for name in askable(run)}
+
+
+def spoken(run: Run, asked: Asked) -> dict[str, Int[np.ndarray, "n ..."]]:
+    """What a run's sampler is told, so that it draws the attributes asked for: as attributes, in words, or as both."""
+    cond = {name: asked[name] for name in run.method.conditions if name in asked}
+    if TEXT in run.method.conditions:
+        cond[TEXT] = in_words(asked, run.attributes, run.vocabulary)
+    return cond
 
 
 # --- accuracy -----------------------------------------------------------------------------------------------------
@@ -112,7 +126,7 @@ def score(read: np.ndarray, wanted: np.ndarray, real: float, rng: np.random.Gene
 
 
 def readable(run: Run, judge: FeatureNetwork) -> list[str]:
-    return [name for name in run.method.conditions if name in judge.settings.classes]
+    return [name for name in askable(run) if name in judge.settings.classes]
 
 
 def another(wanted: Int[np.ndarray, "n"], values: Sequence[int], rng: np.random.Generator) -> Int[np.ndarray, "n"]:
@@ -134,7 +148,7 @@ def leakage(run: Run, prepared: PreparedSet, judge: FeatureNetwork, n: int = 192
     asked = as_in_training(run, prepared, n, seed)
 
     def read(wanted: Asked, noise: int) -> dict[str, np.ndarray]:
-        return judge.predict(draw(run.method, run.params, n, noise, wanted))
+        return judge.predict(draw(run.method, run.params, n, noise, spoken(run, wanted)))
 
     before, other_noise, moved, followed = read(asked, seed), read(asked, seed + 1), {}, {}
     for changed in names:
@@ -169,7 +183,8 @@ def unseen_pairs(run: Run, prepared: PreparedSet, judge: FeatureNetwork, n: int 
             continue
         for kind, pairs in (("seen", known), ("new", unseen)):
             wanted = pairs[rng.integers(0, len(pairs), n)].astype(np.int32)
-            read = judge.predict(draw(run.method, run.params, n, seed, {a: wanted[:, 0], b: wanted[:, 1]}))
+            asked = spoken(run, {a: wanted[:, 0], b: wanted[:, 1]})
+            read = judge.predict(draw(run.method, run.params, n, seed, asked))
             hits = int(((read[a] == wanted[:, 0]) & (read[b] == wanted[:, 1])).sum())
             entry[kind] = {"n": n, "both_right": hits / n, "interval": wilson(hits, n)}
         found.append(entry)

@@ -7,7 +7,7 @@ import numpy as np
 from jaxtyping import UInt8
 
 from prodgen_jax.data.prepared import PreparedSet
-from prodgen_jax.evaluation.control import as_in_training, control_network, leakage, unseen_pairs
+from prodgen_jax.evaluation.control import as_in_training, control_network, leakage, spoken, unseen_pairs
 from prodgen_jax.evaluation.evaluate import evaluate
 from prodgen_jax.sampling.sample import draw, sample
 from prodgen_jax.training.fit import use_compilation_cache
@@ -20,7 +20,7 @@ def draw_asked(run: Run, prepared: PreparedSet, n: int, seed: int) -> tuple[UInt
     if not run.method.conditions:
         return sample(run, n, seed)[0], {}
     asked = as_in_training(run, prepared, n, seed)
-    return draw(run.method, run.params, n, seed, asked), asked
+    return draw(run.method, run.params, n, seed, spoken(run, asked)), asked
 
 
 def evaluate_run(

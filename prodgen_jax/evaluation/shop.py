@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass
 import numpy as np
 from jaxtyping import Array, Bool, Float, UInt8
 
+from prodgen_jax.data.foreground import APART, foreground, ring
 from prodgen_jax.evaluation.copies import LUMA
 from prodgen_jax.evaluation.intervals import wilson
 
@@ -23,7 +24,7 @@ class ShopRules:
     least_side: int = 32  # pixels
     white_level: int = 235  # of every channel of a pixel of the border that counts as white
     white_share: float = 0.95  # of the border that must be white
-    apart: int = 24  # levels from the border's median color that make a pixel part of the product
+    apart: int = APART  # levels from the border's median color that make a pixel part of the product
     least_fill: float = 0.5  # of the side that the product's longer side takes
     least_sharpness: float = 20.0  # levels: 99th percentile of the difference of neighboring pixels
     darkest: float = 20.0  # levels, mean of the product
@@ -37,14 +38,12 @@ def measure(images: UInt8[Array, "n h w 3"], rules: ShopRules) -> dict[str, Floa
 
 
 def measure_block(images: UInt8[np.ndarray, "b h w 3"], rules: ShopRules) -> dict[str, Float[np.ndarray, "b"]]:
-    ring = np.concatenate([images[:, 0], images[:, -1], images[:, 1:-1, 0], images[:, 1:-1, -1]], axis=1)
-    background = np.median(ring, axis=1)[:, None, None]
-    product = (np.abs(images - background) > rules.apart).any(-1)
+    product = foreground(images, rules.apart)
     luma = images.astype(np.float32) @ LUMA
     steps = np.concatenate([np.abs(np.diff(luma, axis=axis)).reshape(len(luma), -1) for axis in (1, 2)], axis=1)
     inside = product.sum((1, 2))
     return {
-        "white": (ring >= rules.white_level).all(-1).mean(1),
+        "white": (ring(images) >= rules.white_level).all(-1).mean(1),
         "fill": np.maximum(extent(product, 2), extent(product, 1)),
         "sharpness": np.percentile(steps, 99, axis=1),
         "exposure": np.where(inside > 0, (luma * product).sum((1, 2)) / np.maximum(inside, 1), 255.0),

@@ -1,7 +1,7 @@
 """The network of a denoiser: which one it is, its settings, and whether it fits the pictures.
 
-A network maps (x [b h w c], t [b], {attribute: int [b]}, keys [b] or None) to a prediction of x's shape; with keys, it
-drops out.
+A network maps (x [b h w c], t [b], {attribute: int [b], text: int [b l]}, keys [b] or None) to a prediction of x's
+shape; with keys, it drops out.
 """
 
 from collections.abc import Callable, Mapping
@@ -10,9 +10,11 @@ from typing import NamedTuple
 
 from flax import nnx
 
+from prodgen_jax.data.captions import TEXT
 from prodgen_jax.errors import InputError
 from prodgen_jax.methods.spec import Spec
 from prodgen_jax.nets.dit import DiT
+from prodgen_jax.nets.text import TextEncoder
 from prodgen_jax.nets.unet import UNet
 
 
@@ -30,12 +32,14 @@ class BackboneSettings:
     dit_depth: int = 6  # blocks
     dit_heads: int = 3  # of each block's attention
     dit_patch: int = 4  # pixels on a side
+    text_width: int = 128  # numbers that describe a word, where condition= names text
+    text_depth: int = 2  # blocks of the transformer that reads the words
     dropout: float = 0.0  # share of a block's hidden numbers that are dropped while training; 0.1 in Ho 2020
     remat: bool = False  # compute each block again for its gradient instead of keeping it: less memory, more work
 
 
 class Backbone(NamedTuple):
-    """build: (settings, Spec, {attribute: number of values}, rngs) -> the network.
+    """build: (settings, Spec, {condition: number of values or words}, rngs) -> the network.
 
     check: (method, settings, Spec); InputError where settings and the picture's size do not fit together.
     """
@@ -44,9 +48,16 @@ class Backbone(NamedTuple):
     check: Callable
 
 
-def unet(s: BackboneSettings, spec: Spec, attributes: Mapping[str, int], rngs: nnx.Rngs) -> UNet:
+def apart(s: BackboneSettings, said: Mapping[str, int], rngs: nnx.Rngs) -> tuple[dict[str, int], TextEncoder | None]:
+    """(attributes, what reads the words) of a network's conditions."""
+    words = said.get(TEXT, 0)
+    text = TextEncoder(TEXT, words, s.text_width, s.text_depth, rngs=rngs) if words else None
+    return {name: n for name, n in said.items() if name != TEXT}, text
+
+
+def unet(s: BackboneSettings, spec: Spec, said: Mapping[str, int], rngs: nnx.Rngs) -> UNet:
     shape = (spec.channels, s.width, s.multipliers, s.blocks, s.attend, s.patch)
-    return UNet(*shape, attributes, dropout=s.dropout, remat=s.remat, rngs=rngs)
+    return UNet(*shape, *apart(s, said, rngs), dropout=s.dropout, remat=s.remat, rngs=rngs)
 
 
 def check_unet(method: str, s: BackboneSettings, spec: Spec) -> None:
@@ -61,9 +72,9 @@ def check_unet(method: str, s: BackboneSettings, spec: Spec) -> None:
         raise InputError(f"attend={s.attend}: there are levels 0 to {levels - 1}")
 
 
-def dit(s: BackboneSettings, spec: Spec, attributes: Mapping[str, int], rngs: nnx.Rngs) -> DiT:
+def dit(s: BackboneSettings, spec: Spec, said: Mapping[str, int], rngs: nnx.Rngs) -> DiT:
     shape = (spec.channels, s.dit_width, s.dit_depth, s.dit_heads, s.dit_patch)
-    return DiT(*shape, attributes, dropout=s.dropout, remat=s.remat, rngs=rngs)
+    return DiT(*shape, *apart(s, said, rngs), dropout=s.dropout, remat=s.remat, rngs=rngs)
 
 
 def check_dit(method: str, s: BackboneSettings, spec: Spec) -> None:

@@ -50,6 +50,8 @@ class Method:
     conditions: attributes that `sample` understands.
     validate:   (params, batch, keys [b]) -> {name: scalar}, one metric, the mean over the batch; lower is better.
                 None where no loss says how good the pictures are (a GAN's does not).
+    edit:       (params, keys [n], cond, kept, strength) -> images: `sample` that begins from pictures of which a part
+                stays (`samplers.Kept`); strength: a number in (0, 1], 1 begins from noise alone. None: it cannot.
     """
 
     init: Callable
@@ -59,6 +61,7 @@ class Method:
     ema: Mapping[str, Callable] = field(default_factory=dict)
     conditions: tuple[str, ...] = ()
     validate: Callable | None = None
+    edit: Callable | None = None
 
 
 class State(NamedTuple):

@@ -15,6 +15,7 @@ from flax import nnx
 from jax import Array
 from jaxtyping import Float
 
+from prodgen_jax.data.captions import unsaid
 from prodgen_jax.errors import InputError
 from prodgen_jax.methods.backbone import BACKBONES, BackboneSettings
 from prodgen_jax.methods.core import Method, Turn, power_ema
@@ -46,7 +47,7 @@ class DenoiserSettings(BackboneSettings, PrecisionSettings):
     warmup: int = 100  # steps
     weight_decay: float = 0.0  # of AdamW, per unit of step size
     clip: float = 1.0  # largest gradient norm
-    condition: tuple[str, ...] = ()  # attributes that condition the picture
+    condition: tuple[str, ...] = ()  # what the picture is conditional on: attributes, and text
     drop: float = 0.1  # share of examples whose attributes are all hidden while training
     drop_each: float = 0.1  # share of examples that hide an attribute by itself; counts from two attributes on
     sampler: str = "heun"  # ancestral, ddim, heun, dpmpp2m or euler
@@ -105,14 +106,14 @@ def estimate(frame: Frame, net: Callable, x: Float[Array, "b ..."], p: Point) ->
 
 
 def denoiser(s: DenoiserSettings, spec: Spec, frame: Frame) -> Method:
-    """A network over pixels in a frame, conditional on `s.condition` where that names attributes."""
+    """A network over pixels in a frame, conditional on what `s.condition` names."""
     shape = (spec.size, spec.size, spec.channels)
-    attributes = {name: choose(dict(spec.attributes), name, "condition") for name in s.condition}
+    said = {name: choose(spec.conditions, name, "condition") for name in s.condition}
     guidance = Guidance(s.guidance, s.guidance_from, s.guidance_to, s.guidance_rescale)
-    check_guidance(guidance, attributes)
+    check_guidance(guidance, said)
 
     def build(key):
-        return BACKBONES[s.network].build(s, spec, attributes, nnx.Rngs(params=key))
+        return BACKBONES[s.network].build(s, spec, said, nnx.Rngs(params=key))
 
     net = opened(nnx.eval_shape(lambda: build(jax.random.key(0))), s.precision)
 
@@ -125,7 +126,7 @@ def denoiser(s: DenoiserSettings, spec: Spec, frame: Frame) -> Method:
         inside: keys of what the network drops out; None: it drops nothing.
         """
         k_time, k_noise, k_drop = jnp.moveaxis(jax.vmap(lambda key: jax.random.split(key, 3))(keys), 1, 0)
-        label = hide(k_drop, {name: batch["label"][name] for name in attributes}, together, each)
+        label = hide(k_drop, {name: batch["label"][name] for name in said}, together, each)
         t, eps = jax.vmap(frame.draw_time)(k_time), normal(k_noise, shape)
         return denoising_loss(frame, network(params, label, inside), batch["image"], t, eps)
 
@@ -137,12 +138,15 @@ def denoiser(s: DenoiserSettings, spec: Spec, frame: Frame) -> Method:
     def validate(params, batch, keys):
         return {"denoise": errors(params, batch, keys, 0.0, 0.0)[0].mean()}
 
-    def sample(params, keys, cond):
-        label = {name: cond.get(name, jnp.full(keys.shape[0], -1)) for name in attributes}
+    def draw(params, keys, cond, times, kept=None):
+        label = {name: cond.get(name, unsaid(name, keys.shape[0])) for name in said}
         told = guided(lambda x, p, label: estimate(frame, network(params, label), x, p), label, guidance)
         # estimates are held to [-1, 1], where pictures live; a rule's eps is made to agree with them
-        points = frame.path(frame.times)
-        return sample_loop(lambda x, p: jnp.clip(told(x, p), -1, 1), frame.rule, points, keys, shape)
+        return sample_loop(lambda x, p: jnp.clip(told(x, p), -1, 1), frame.rule, frame.path(times), keys, shape, kept)
+
+    def edit(params, keys, cond, kept, strength):
+        left = max(1, round(strength * s.sample_steps))  # steps that are still to go from where the noise is put in
+        return draw(params, keys, cond, frame.times[-left - 1 :], kept)
 
     rate = optax.linear_schedule(0.0, s.lr, s.warmup)
     # without decay plain Adam, whose state has no place for it: a checkpoint made before there was one still fits
@@ -151,8 +155,9 @@ def denoiser(s: DenoiserSettings, spec: Spec, frame: Frame) -> Method:
         init=lambda key: ({s.network: nnx.state(build(key), nnx.Param)}, {}),
         turns=(Turn(s.network, turn),),
         optim={s.network: optax.chain(optax.clip_by_global_norm(s.clip), adam(rate, b2=0.99))},
-        sample=sample,
+        sample=lambda params, keys, cond: draw(params, keys, cond, frame.times),
+        edit=edit,
         ema={s.network: power_ema()},
-        conditions=tuple(attributes),
+        conditions=tuple(said),
         validate=validate,
     )

@@ -16,7 +16,7 @@ from jaxtyping import Float, Int
 from prodgen_jax.errors import InputError
 from prodgen_jax.methods.gaussian import Point
 
-Labels = Mapping[str, Int[Array, "b"]]
+Labels = Mapping[str, Int[Array, "b ..."]]  # {attribute: [b], text: [b words]}
 
 
 @dataclass(frozen=True)
@@ -45,15 +45,17 @@ def check_guidance(g: Guidance, attributes: Mapping[str, int]) -> None:
         raise InputError(f"guidance_rescale={g.rescale}: must lie in 0 to 1")
 
 
-def hide(keys, label: Labels, together: float, each: float) -> dict[str, Int[Array, "b"]]:
+def hide(keys, label: Labels, together: float, each: float) -> dict[str, Int[Array, "b ..."]]:
     """Labels with -1 where hidden: all of an example's with probability `together`, and each with `each` by itself.
 
-    One attribute alone needs no second draw: `each` counts from two on.
+    A caption is hidden in all its words. One attribute alone needs no second draw: `each` counts from two on.
     """
     hidden = jax.vmap(lambda key: jax.random.bernoulli(key, together))(keys)
     share = each if len(label) > 1 else 0.0
     alone = jax.vmap(lambda key: jax.random.bernoulli(jax.random.fold_in(key, 1), share, (len(label),)))(keys)
-    return {name: jnp.where(hidden | alone[:, i], -1, values) for i, (name, values) in enumerate(label.items())}
+    gone = (hidden[:, None] | alone).T
+    rows = {name: row.reshape(-1, *(1,) * (label[name].ndim - 1)) for name, row in zip(label, gone, strict=True)}
+    return {name: jnp.where(row, -1, label[name]) for name, row in rows.items()}
 
 
 def blend(

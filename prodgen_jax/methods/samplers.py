@@ -92,10 +92,21 @@ def dpmpp2m(here: Here, denoise: Callable | None = None) -> Float[Array, "b ..."
 SAMPLERS: dict[str, Rule] = {"ancestral": ancestral, "ddim": ddim, "heun": heun, "dpmpp2m": dpmpp2m, "euler": euler}
 
 
-def sample_loop(denoise: Callable, rule: Rule, points: Point, keys, shape: tuple[int, ...]) -> Float[Array, "b ..."]:
+class Kept(NamedTuple):
+    """Pictures to begin from, and what of them stays: `where` is 1 at places that are kept and 0 at others."""
+
+    x0: Float[Array, "b ..."]
+    where: Float[Array, "b ..."]
+
+
+def sample_loop(
+    denoise: Callable, rule: Rule, points: Point, keys, shape: tuple[int, ...], kept: Kept | None = None
+) -> Float[Array, "b ..."]:
     """From noise at the first of `points` (fields [steps+1]) to pictures at the last, as one compiled loop.
 
     denoise: (x, point) -> estimate of x_0. keys: one per picture, which decides all that is drawn for it.
+    kept: begin from these pictures, with the noise of the first point (SDEdit, Meng 2022), and after each step put what
+    is kept back, with the noise of that point (Song 2021, appendix I.2); at the last point it is the picture's own.
     """
     first, later = jnp.moveaxis(jax.vmap(lambda key: jax.random.split(key))(keys), 1, 0)
     steps = len(points.t) - 1
@@ -104,10 +115,12 @@ def sample_loop(denoise: Callable, rule: Rule, points: Point, keys, shape: tuple
         (x, last), (i, before, now, then) = carry, inputs
         x0 = denoise(x, now)
         noise = normal(jax.vmap(lambda key: jax.random.fold_in(key, i))(later), shape)
-        return (rule(Here(x, x0, last, noise, before, now, then), denoise), x0), None
+        x = rule(Here(x, x0, last, noise, before, now, then), denoise)
+        return (x if kept is None else jnp.where(kept.where > 0, mix(kept.x0, start, then), x), x0), None
 
     i = np.arange(steps)
     rows = [Point(*(field[places] for field in points)) for places in (np.maximum(i - 1, 0), i, i + 1)]
-    x = points.sigma[0] * normal(first, shape)
+    start = normal(first, shape)
+    x = points.sigma[0] * start if kept is None else mix(kept.x0, start, Point(*(field[0] for field in points)))
     (x, _), _ = jax.lax.scan(body, (x, jnp.zeros_like(x)), (i, *rows))
     return x

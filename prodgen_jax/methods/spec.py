@@ -1,23 +1,32 @@
-"""What a method must know of the data: the picture's size and the attributes; and how its settings name things."""
+"""What a method must know of the data: the picture's size, the attributes and how many words captions are made of; and
+how its settings name things."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from prodgen_jax.data.captions import TEXT, vocabulary
 from prodgen_jax.data.prepared import PreparedSet
 from prodgen_jax.errors import InputError
 
 
 @dataclass(frozen=True)
 class Spec:
-    """size: pixels on a side; channels: 3 for RGB; attributes: {name: number of values}."""
+    """size: pixels on a side; channels: 3 for RGB; attributes: {name: number of values}; words: known ones, 0: none."""
 
     size: int
     channels: int = 3
     attributes: Mapping[str, int] = field(default_factory=dict)
+    words: int = 0
+
+    @property
+    def conditions(self) -> dict[str, int]:
+        """All that a picture can be conditional on, and how many values or words there are of it."""
+        return {**self.attributes, **({TEXT: self.words} if self.words else {})}
 
     @classmethod
     def of(cls, prepared: PreparedSet) -> "Spec":
-        return cls(prepared.size, 3, {name: len(values) for name, values in prepared.attributes.items()})
+        attributes = {name: len(values) for name, values in prepared.attributes.items()}
+        return cls(prepared.size, 3, attributes, len(vocabulary(prepared).words))
 
 
 def choose(table: dict, name: str, setting: str):

@@ -16,14 +16,9 @@ from prodgen_jax.nets.blocks import depth_to_space, fourier, space_to_depth
 from prodgen_jax.nets.dropout import dropout, streams
 from prodgen_jax.nets.embedding import Embedding
 from prodgen_jax.nets.remat import rematerialized
+from prodgen_jax.nets.text import CrossAttention, TextEncoder, Words, dense
 
 WIDEN = 4  # how many times as wide a block's hidden layer is
-
-
-def linear(cin: int, cout: int, *, rngs: nnx.Rngs, zero: bool = False) -> nnx.Linear:
-    """A dense layer; `zero` starts it at zero."""
-    init = nnx.initializers.zeros if zero else nnx.initializers.xavier_uniform()
-    return nnx.Linear(cin, cout, kernel_init=init, rngs=rngs)
 
 
 def plain_norm(width: int, *, rngs: nnx.Rngs) -> nnx.LayerNorm:
@@ -43,21 +38,32 @@ def positions(rows: int, columns: int, width: int) -> Float[Array, "rows columns
 
 
 class Block(nnx.Module):
-    """Self-attention over all patches, then a dense layer on each, both gated. Peebles & Xie 2023, figure 3."""
+    """Self-attention over all patches, then a dense layer on each, both gated. Peebles & Xie 2023, figure 3.
 
-    def __init__(self, width: int, heads: int, rate: float = 0.0, *, rngs: nnx.Rngs):
-        self.film = linear(width, 6 * width, rngs=rngs, zero=True)
+    said: numbers that describe a word, where patches look at words in between (Chen 2023, "PixArt-alpha", section
+    2.2); 0 where there are none.
+    """
+
+    def __init__(self, width: int, heads: int, said: int = 0, rate: float = 0.0, *, rngs: nnx.Rngs):
+        self.film = dense(width, 6 * width, rngs=rngs, zero=True)
         self.norm1, self.norm2 = plain_norm(width, rngs=rngs), plain_norm(width, rngs=rngs)
-        self.qkv, self.out = linear(width, 3 * width, rngs=rngs), linear(width, width, rngs=rngs)
-        self.wide = linear(width, WIDEN * width, rngs=rngs)
-        self.narrow = linear(WIDEN * width, width, rngs=rngs)
+        self.qkv, self.out = dense(width, 3 * width, rngs=rngs), dense(width, width, rngs=rngs)
+        self.wide = dense(width, WIDEN * width, rngs=rngs)
+        self.narrow = dense(WIDEN * width, width, rngs=rngs)
         self.heads, self.rate = heads, rate
+        self.cross = CrossAttention(width, said, rngs=rngs) if said else None
 
     def __call__(
-        self, x: Float[Array, "b n c"], emb: Float[Array, "b c"], keys: Key[Array, "b"] | None = None
+        self,
+        x: Float[Array, "b n c"],
+        emb: Float[Array, "b c"],
+        words: Words | None = None,
+        keys: Key[Array, "b"] | None = None,
     ) -> Float[Array, "b n c"]:
         shift1, scale1, gate1, shift2, scale2, gate2 = jnp.split(self.film(emb)[:, None], 6, axis=-1)
         x = x + gate1 * self.attend(modulate(self.norm1(x), shift1, scale1))
+        if self.cross is not None:
+            x = self.cross(x, words)
         hidden = nnx.gelu(self.wide(modulate(self.norm2(x), shift2, scale2)))
         return x + gate2 * self.narrow(dropout(hidden, keys, self.rate))
 
@@ -68,7 +74,7 @@ class Block(nnx.Module):
 
 
 class DiT(nnx.Module):
-    """Maps a noisy picture, a time in [0, 1] and attributes to a prediction of the picture's shape.
+    """Maps a noisy picture, a time in [0, 1] and what is said of it to a prediction of the picture's shape.
 
     width: numbers that describe a patch, a multiple of `heads` and of 4; depth: blocks; patch: pixels on a side, a
     divisor of the picture's; dropout: share of a block's hidden numbers that are dropped where keys are given.
@@ -83,32 +89,34 @@ class DiT(nnx.Module):
         heads: int,
         patch: int,
         attributes: Mapping[str, int],
+        text: TextEncoder | None = None,
         *,
         dropout: float = 0.0,
         remat: bool = False,
         rngs: nnx.Rngs,
     ):
         self.patch, self.remat = patch, remat
-        self.embedding = Embedding(width, width, attributes, rngs=rngs)
-        self.entry = linear(channels * patch**2, width, rngs=rngs)
-        self.blocks = nnx.List([Block(width, heads, dropout, rngs=rngs) for _ in range(depth)])
-        self.film = linear(width, 2 * width, rngs=rngs, zero=True)
+        self.embedding = Embedding(width, width, attributes, text, rngs=rngs)
+        self.entry = dense(channels * patch**2, width, rngs=rngs)
+        said = 0 if text is None else text.width
+        self.blocks = nnx.List([Block(width, heads, said, dropout, rngs=rngs) for _ in range(depth)])
+        self.film = dense(width, 2 * width, rngs=rngs, zero=True)
         self.norm = plain_norm(width, rngs=rngs)
-        self.exit = linear(width, channels * patch**2, rngs=rngs, zero=True)
+        self.exit = dense(width, channels * patch**2, rngs=rngs, zero=True)
 
     def __call__(
         self,
         x: Float[Array, "b h w c"],
         t: Float[Array, "b"],
-        label: Mapping[str, Int[Array, "b"]],
+        label: Mapping[str, Int[Array, "b ..."]],
         keys: Key[Array, "b"] | None = None,
     ) -> Float[Array, "b h w c"]:
-        emb = self.embedding(t, label)
+        emb, words = self.embedding(t, label)
         y = self.entry(space_to_depth(x, self.patch))
         b, h, w, c = y.shape
         y = (y + positions(h, w, c).astype(y.dtype)).reshape(b, h * w, c)
         apply = rematerialized(Block.__call__) if self.remat else Block.__call__
         for block, own in zip(self.blocks, streams(keys), strict=False):
-            y = apply(block, y, emb, own)
+            y = apply(block, y, emb, words, own)
         y = modulate(self.norm(y), *jnp.split(self.film(emb)[:, None], 2, axis=-1))
         return depth_to_space(self.exit(y).reshape(b, h, w, -1), self.patch)

@@ -1,4 +1,4 @@
-"""What a denoiser is told beside the picture: the time and the attributes, as one vector."""
+"""What a denoiser is told beside the picture: the time, the attributes and a line of words."""
 
 from collections.abc import Mapping
 
@@ -7,22 +7,39 @@ from jax import Array
 from jaxtyping import Float, Int
 
 from prodgen_jax.nets.blocks import fourier
+from prodgen_jax.nets.text import TextEncoder, Words
 
 
 class Embedding(nnx.Module):
-    """Time and attributes as one vector. Each attribute has one row more than values, for 'not said' (-1).
+    """All of it as one vector, and the words by themselves where there is an encoder for them.
 
-    features: sines and cosines of the time; size: length of the vector.
+    Each attribute has one row more than values, for 'not said' (-1). features: sines and cosines of the time; size:
+    length of the vector.
     """
 
-    def __init__(self, features: int, size: int, attributes: Mapping[str, int], *, rngs: nnx.Rngs):
+    def __init__(
+        self,
+        features: int,
+        size: int,
+        attributes: Mapping[str, int],
+        text: TextEncoder | None = None,
+        *,
+        rngs: nnx.Rngs,
+    ):
         self.time1 = nnx.Linear(features, size, rngs=rngs)
         self.time2 = nnx.Linear(size, size, rngs=rngs)
         self.tables = nnx.Dict({a: nnx.Embed(n + 1, size, rngs=rngs) for a, n in attributes.items()})
         self.features = features
+        self.text = text
+        self.line = None if text is None else nnx.Linear(text.width, size, rngs=rngs)
 
-    def __call__(self, t: Float[Array, "b"], label: Mapping[str, Int[Array, "b"]]) -> Float[Array, "b e"]:
+    def __call__(
+        self, t: Float[Array, "b"], label: Mapping[str, Int[Array, "b ..."]]
+    ) -> tuple[Float[Array, "b e"], Words | None]:
         emb = self.time2(nnx.silu(self.time1(fourier(1000 * t, self.features))))
         for attribute, table in self.tables.items():
             emb = emb + table(label[attribute] + 1)
-        return nnx.silu(emb)
+        words = None if self.text is None else self.text(label[self.text.label])
+        if words is not None:
+            emb = emb + self.line(words.states[:, 0])
+        return nnx.silu(emb), words

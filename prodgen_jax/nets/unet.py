@@ -16,6 +16,7 @@ from prodgen_jax.nets.blocks import GroupNorm, affine_silu, conv, depth_to_space
 from prodgen_jax.nets.dropout import dropout, streams
 from prodgen_jax.nets.embedding import Embedding
 from prodgen_jax.nets.remat import rematerialized
+from prodgen_jax.nets.text import CrossAttention, TextEncoder, Words
 
 
 class ResBlock(nnx.Module):
@@ -39,27 +40,32 @@ class ResBlock(nnx.Module):
 
 
 class Attention(nnx.Module):
-    """Multi-head self-attention over the pixels of a small map, with a residual path (Vaswani 2017)."""
+    """Multi-head self-attention over the pixels of a small map, with a residual path (Vaswani 2017).
 
-    def __init__(self, channels: int, head: int = 32, *, rngs: nnx.Rngs):
+    said: numbers that describe a word, where the pixels look at words after that; 0 where there are none.
+    """
+
+    def __init__(self, channels: int, said: int = 0, head: int = 32, *, rngs: nnx.Rngs):
         self.norm = GroupNorm(channels, rngs=rngs)
         self.qkv = nnx.Linear(channels, 3 * channels, rngs=rngs)
         self.out = nnx.Linear(channels, channels, kernel_init=nnx.initializers.zeros, rngs=rngs)
         self.heads = max(channels // head, 1)
+        self.cross = CrossAttention(channels, said, rngs=rngs) if said else None
 
-    def __call__(self, x: Float[Array, "b h w c"]) -> Float[Array, "b h w c"]:
+    def __call__(self, x: Float[Array, "b h w c"], words: Words | None = None) -> Float[Array, "b h w c"]:
         b, h, w, c = x.shape
         qkv = self.qkv(self.norm(x)).reshape(b, h * w, 3, self.heads, c // self.heads)
         y = jax.nn.dot_product_attention(*jnp.moveaxis(qkv, 2, 0))
-        return x + self.out(y.reshape(b, h, w, c))
+        x = x + self.out(y.reshape(b, h, w, c))
+        return x if self.cross is None else self.cross(x, words)
 
 
 class UNet(nnx.Module):
-    """Maps a noisy picture, a time in [0, 1] and attributes to a prediction of the picture's shape.
+    """Maps a noisy picture, a time in [0, 1] and what is said of it to a prediction of the picture's shape.
 
     width:   channels of the first level; multipliers: channels of each level, relative to it.
     blocks:  residual blocks per level on the way down; one more on the way up.
-    attend:  levels (0 is the finest) with self-attention.
+    attend:  levels (0 is the finest) with self-attention, and attention to the words where there is an encoder.
     dropout: share of a residual block's numbers that are dropped where keys are given (Ho 2020, appendix B).
     remat:   keep for the backward pass only what blocks hand on, and compute the rest again.
     """
@@ -73,20 +79,22 @@ class UNet(nnx.Module):
         attend: tuple[int, ...],
         patch: int,
         attributes: Mapping[str, int],
+        text: TextEncoder | None = None,
         *,
         dropout: float = 0.0,
         remat: bool = False,
         rngs: nnx.Rngs,
     ):
         self.patch, self.levels, self.remat = patch, len(multipliers), remat
-        self.embedding = Embedding(width, 4 * width, attributes, rngs=rngs)
+        self.embedding = Embedding(width, 4 * width, attributes, text, rngs=rngs)
         self.entry = conv(channels * patch**2, width, rngs=rngs)
         emb, widths, c, skips = 4 * width, [width * m for m in multipliers], width, [width]
+        said = 0 if text is None else text.width
 
         def level(cins: list[int], cout: int, i: int) -> nnx.List:
             rows = [nnx.List([ResBlock(cin, cout, emb, dropout, rngs=rngs)]) for cin in cins]
             for row in rows if i in attend else []:
-                row.append(Attention(cout, rngs=rngs))
+                row.append(Attention(cout, said, rngs=rngs))
             return nnx.List(rows)
 
         down, up = [], []
@@ -106,16 +114,16 @@ class UNet(nnx.Module):
         self,
         x: Float[Array, "b h w c"],
         t: Float[Array, "b"],
-        label: Mapping[str, Int[Array, "b"]],
+        label: Mapping[str, Int[Array, "b ..."]],
         keys: Key[Array, "b"] | None = None,
     ) -> Float[Array, "b h w c"]:
-        emb, own = self.embedding(t, label), streams(keys)
+        (emb, words), own = self.embedding(t, label), streams(keys)
         run = rematerialized(run_row) if self.remat else run_row
         y = self.entry(space_to_depth(x, self.patch))
         skips = [y]
         for i, rows in enumerate(self.down):
             for row in rows:
-                y = run(row, y, emb, next(own))
+                y = run(row, y, emb, words, next(own))
                 skips.append(y)
             if i + 1 < self.levels:
                 y = self.shrink[i](y)
@@ -123,18 +131,22 @@ class UNet(nnx.Module):
         y = self.middle(y, emb, next(own))
         for i, rows in enumerate(self.up):
             for row in rows:
-                y = run(row, jnp.concatenate([y, skips.pop()], axis=-1), emb, next(own))
+                y = run(row, jnp.concatenate([y, skips.pop()], axis=-1), emb, words, next(own))
             if i + 1 < self.levels:
                 y = y.repeat(2, axis=1).repeat(2, axis=2)
         return depth_to_space(self.exit(affine_silu(y, *self.norm.affine(y))), self.patch)
 
 
 def run_row(
-    row: nnx.List, x: Float[Array, "b h w i"], emb: Float[Array, "b e"], keys: Key[Array, "b"] | None
+    row: nnx.List,
+    x: Float[Array, "b h w i"],
+    emb: Float[Array, "b e"],
+    words: Words | None,
+    keys: Key[Array, "b"] | None,
 ) -> Float[Array, "b h w o"]:
     """A residual block, then attention where the level has it."""
     block, *attention = row
     x = block(x, emb, keys)
     for layer in attention:
-        x = layer(x)
+        x = layer(x, words)
     return x

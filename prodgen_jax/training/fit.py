@@ -9,6 +9,7 @@ from pathlib import Path
 
 import jax
 
+from prodgen_jax.data.captions import told
 from prodgen_jax.data.prepared import PreparedSet
 from prodgen_jax.errors import InputError
 from prodgen_jax.methods import Spec
@@ -125,7 +126,9 @@ def validation_of(made: Recipe, method: Method, prepared: PreparedSet) -> Valida
     """The metric to check by, where checks are asked for. InputError where the method has none."""
     if not made.fit.eval_every:
         return None
-    return Validation(made.name, method, prepared.split("validation"), made.fit.eval_images, made.loop.batch)
+    return Validation(
+        made.name, method, told(prepared, "validation", method.conditions), made.fit.eval_images, made.loop.batch
+    )
 
 
 def fit(
@@ -152,7 +155,8 @@ def fit(
     """
     with telling():
         check_numbers(steps, minutes, seed)
-        split, method = prepared.split("train"), made.build(Spec.of(prepared))
+        method = made.build(Spec.of(prepared))
+        split = told(prepared, "train", method.conditions, several=True)
         check(method, split, made.loop, made.augment, devices)
         check_fit(made.fit)
         validation = validation_of(made, method, prepared)

@@ -10,13 +10,16 @@ from pathlib import Path
 
 import jax
 
+from prodgen_jax.data.captions import TEXT, Vocabulary, vocabulary
 from prodgen_jax.data.prepared import PreparedSet
 from prodgen_jax.errors import InputError
 from prodgen_jax.methods import METHODS, Spec
-from prodgen_jax.methods.core import Method, Params, State, init_state
+from prodgen_jax.methods.core import Method, Params, init_state
+from prodgen_jax.methods.spec import choose
 from prodgen_jax.training.checkpoint import Checkpoints
 from prodgen_jax.training.recipe import Recipe, recipe
 from prodgen_jax.training.track import read_metrics
+from prodgen_jax.training.weights import NUMBERS, PREFIX, SUFFIX, read_facts, read_params, save_weights, shipped
 
 BEST = "best"  # the folder of the best checkpoint
 CONFIG = ("method", "settings", "size", "attributes", "fingerprint", "seed", "versions")
@@ -29,6 +32,7 @@ def config_of(made: Recipe, prepared: PreparedSet, seed: int) -> dict:
         "settings": made.settings(),
         "size": prepared.size,
         "attributes": {name: list(values) for name, values in prepared.attributes.items()},
+        "words": list(vocabulary(prepared).words) if TEXT in getattr(made.method, "condition", ()) else [],
         "fingerprint": prepared.fingerprint,
         "seed": seed,
         "versions": {name: version(name) for name in ("jax", "flax", "optax")},
@@ -55,8 +59,14 @@ class Run:
         return self.config["attributes"]
 
     @property
+    def vocabulary(self) -> Vocabulary:
+        """The words that it can be told; none where it is not conditional on text."""
+        return Vocabulary(tuple(self.config["words"]))
+
+    @property
     def spec(self) -> Spec:
-        return Spec(self.config["size"], 3, {name: len(values) for name, values in self.attributes.items()})
+        attributes = {name: len(values) for name, values in self.attributes.items()}
+        return Spec(self.config["size"], 3, attributes, len(self.vocabulary.words))
 
     @cached_property
     def method(self) -> Method:
@@ -73,30 +83,33 @@ class Run:
         return recipe(name, **{**trained, **settings}).build(self.spec)
 
     @cached_property
-    def _restored(self) -> tuple[State, dict]:
+    def _restored(self) -> tuple[Params, int, dict]:
+        """(averaged parameters, steps, what stands beside them)."""
         method = self.method  # made here: made within the trace, it would keep what is traced
         like = jax.eval_shape(lambda: init_state(method, jax.random.key(0)))
-        like = like._replace(key=jax.random.key(0))
+        if self.path.suffix == SUFFIX:
+            return read_params(self.path, like.averaged), self.config["step"], {"seconds": self.config["seconds"]}
         with Checkpoints(self.path / self.part) as saves:
-            return saves.restore(like)
+            state, meta = saves.restore(like._replace(key=jax.random.key(0)))
+        return state.averaged, int(state.step), meta
 
     @property
     def params(self) -> Params:
-        return self._restored[0].averaged
+        return self._restored[0]
 
     @property
     def step(self) -> int:
-        return int(self._restored[0].step)
+        return self._restored[1]
 
     @property
     def seconds(self) -> float:
         """Seconds of training behind the newest checkpoint."""
-        return self._restored[1]["seconds"]
+        return self._restored[2]["seconds"]
 
     @property
     def best(self) -> dict | None:
         """{metric, value, step, waited} of the best check so far, None where there was none."""
-        best = self._restored[1].get("best")
+        best = self._restored[2].get("best")
         return best if best and best["step"] else None
 
     @property
@@ -104,14 +117,34 @@ class Run:
         return read_metrics(self.path / "metrics.jsonl")
 
 
+def export(run: Run, path: str | Path, numbers: str = "bf16", settings: Mapping | None = None) -> None:
+    """The run's averaged parameters and all that builds its method again, as one file that `open_run` opens.
+
+    numbers: bf16 or fp32. settings: of sampling, in the place of the run's own. InputError as `sampling_with`'s.
+    """
+    choose(NUMBERS, numbers, "numbers")
+    if settings:
+        run.sampling_with(settings)
+    made = recipe(run.config["method"], **{**run.config["settings"], **(settings or {})})
+    facts = {**run.config, "settings": made.settings(), "step": run.step, "seconds": run.seconds}
+    save_weights(path, run.params, facts, numbers)
+
+
 def open_run(path: str | Path) -> Run:
-    """The run in a folder; `RUN/best` is the same run with its best parameters. InputError if it is none."""
+    """The run in a folder; `RUN/best` is the same run with its best parameters. InputError if it is none.
+
+    FILE.safetensors: a model made by `export`; `pretrained:NAME`: one that comes with the package. Neither has metrics.
+    """
+    if str(path).startswith(PREFIX):
+        path = shipped(str(path).removeprefix(PREFIX))
+    if Path(path).suffix == SUFFIX:
+        return Run(Path(path), read_facts(Path(path)))
     path, part = Path(path), "checkpoints"
     if path.name == BEST and not (path / "config.json").exists():
         path, part = path.parent, BEST
     try:
         config = json.loads((path / "config.json").read_text(encoding="utf-8"))
-        return Run(path, {name: config[name] for name in CONFIG}, part)
+        return Run(path, {"words": config.get("words", []), **{name: config[name] for name in CONFIG}}, part)
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise InputError(
             f"{path}: not a run folder (no readable config.json); make one with 'prodgen train'"

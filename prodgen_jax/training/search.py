@@ -17,6 +17,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from prodgen_jax.data.captions import told
 from prodgen_jax.data.prepared import PreparedSet
 from prodgen_jax.errors import InputError
 from prodgen_jax.methods import Spec
@@ -87,7 +88,8 @@ class Search:
 
     def measure(self, made: Recipe) -> Validation:
         """InputError where the method has no validation metric."""
-        split, method = self.prepared.split("validation"), made.build(Spec.of(self.prepared))
+        method = made.build(Spec.of(self.prepared))
+        split = told(self.prepared, "validation", method.conditions)
         return Validation(self.name, method, split, made.fit.eval_images, made.loop.batch)
 
     def open_study(self):

@@ -106,6 +106,6 @@ def test_positions_tell_rows_from_columns():
 def test_each_value_and_not_said_has_its_own_embedding():
     embed = noisy(partial(Embedding, 8, 32, {"type": 3, "colour": 2}))
     types, colors = np.meshgrid(np.arange(-1, 3), np.arange(-1, 2))
-    rows = embed(jnp.full(12, 0.5), {"type": jnp.asarray(types.ravel()), "colour": jnp.asarray(colors.ravel())})
-    assert rows.shape == (12, 32)
+    rows, words = embed(jnp.full(12, 0.5), {"type": jnp.asarray(types.ravel()), "colour": jnp.asarray(colors.ravel())})
+    assert rows.shape == (12, 32) and words is None
     assert min(float(abs(rows[i] - rows[j]).max()) for i, j in itertools.combinations(range(12), 2)) > 1e-2

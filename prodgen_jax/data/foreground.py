@@ -1,0 +1,31 @@
+"""Which pixels of a shop photo are the product: those that differ from the ground that its border shows."""
+
+import numpy as np
+from jaxtyping import Bool, UInt8
+from scipy import ndimage
+
+APART = 24  # levels of 255 from the border's median color that make a pixel part of the product
+
+
+def ring(images: UInt8[np.ndarray, "b h w 3"]) -> UInt8[np.ndarray, "b m 3"]:
+    """The outermost pixels of each picture."""
+    return np.concatenate([images[:, 0], images[:, -1], images[:, 1:-1, 0], images[:, 1:-1, -1]], axis=1)
+
+
+def foreground(images: UInt8[np.ndarray, "b h w 3"], apart: int = APART) -> Bool[np.ndarray, "b h w"]:
+    """True where a channel is more than `apart` levels from the median of the picture's border."""
+    ground = np.median(ring(images), axis=1)[:, None, None]
+    return (np.abs(images - ground) > apart).any(-1)
+
+
+def silhouette(image: UInt8[np.ndarray, "h w 3"], apart: int = APART) -> Bool[np.ndarray, "h w"]:
+    """The product in one piece: its foreground, with what it encloses and without specks.
+
+    A white shirt on white has holes in its foreground, and most of them lie within its outline.
+    """
+    found = ndimage.binary_closing(np.pad(foreground(image[None], apart)[0], 2), iterations=2)[2:-2, 2:-2]
+    whole = ndimage.binary_fill_holes(found | foreground(image[None], apart)[0])
+    parts, n = ndimage.label(whole)
+    sizes = np.bincount(parts.ravel(), minlength=n + 1)
+    sizes[0] = 0
+    return (sizes >= 0.05 * sizes.max())[parts] & whole if n else whole

@@ -1,0 +1,77 @@
+"""A trained model in one file: its averaged parameters as safetensors, and in the header all that builds it again.
+
+Nothing in such a file is code: it is read as numbers and literals alone.
+"""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import ml_dtypes
+import numpy as np
+
+from prodgen_jax.errors import InputError
+from prodgen_jax.methods.core import Params
+
+SUFFIX = ".safetensors"
+SHIPPED = Path(__file__).parents[1] / "pretrained"  # the folder of the models that come with the package
+PREFIX = "pretrained:"  # before the name of one of them
+NUMBERS = {"fp32": np.float32, "bf16": ml_dtypes.bfloat16}
+
+
+def names_of(params: Params) -> dict[str, jax.Array]:
+    return {jax.tree_util.keystr(path): leaf for path, leaf in jax.tree_util.tree_flatten_with_path(params)[0]}
+
+
+def shipped(name: str) -> Path:
+    """The file of a model that comes with the package. InputError lists those that do."""
+    path = SHIPPED / f"{name}{SUFFIX}"
+    if not path.is_file():
+        known = ", ".join(sorted(p.stem for p in SHIPPED.glob(f"*{SUFFIX}"))) or "none"
+        raise InputError(f"{PREFIX}{name}: not a model that comes with the package; it has {known}")
+    return path
+
+
+def save_weights(path: str | Path, params: Params, facts: Mapping, numbers: str = "bf16") -> None:
+    """Parameters in `numbers` (fp32 or bf16) and `facts`, literals, as one file, whole or not at all."""
+    from safetensors.numpy import save_file
+
+    path = Path(path)
+    if path.suffix != SUFFIX:
+        raise InputError(f"{path}: name the file *{SUFFIX}")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f"{path.name}.partial")
+    arrays = {name: np.asarray(leaf).astype(NUMBERS[numbers]) for name, leaf in names_of(params).items()}
+    save_file(arrays, part, metadata={"run": json.dumps(facts)})
+    part.replace(path)
+
+
+def read_facts(path: Path) -> dict:
+    """What was saved beside the parameters. InputError if the file is none of `save_weights`."""
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, "np") as file:
+            return json.loads(file.metadata()["run"])
+    except (OSError, SafetensorError, TypeError, KeyError, ValueError) as error:
+        raise InputError(f"{path}: not a model made by 'prodgen export' ({error})") from error
+
+
+def read_params(path: Path, like: Params) -> Params:
+    """The parameters, in the types of `like`. InputError where they are not of its shapes, or damaged."""
+    from safetensors import SafetensorError, safe_open
+
+    wanted = names_of(like)
+    try:
+        with safe_open(path, "np") as file:
+            found = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except (OSError, SafetensorError) as error:
+        raise InputError(f"{path}: damaged ({error})") from error
+    for name in wanted.keys() | found.keys():
+        shapes = [None if name not in table else tuple(table[name].shape) for table in (wanted, found)]
+        if shapes[0] != shapes[1]:
+            raise InputError(f"{path}: {name} is {shapes[1]}, this version of the package builds {shapes[0]}")
+    tree = jax.tree_util.tree_structure(like)
+    return jax.tree_util.tree_unflatten(tree, [jnp.asarray(found[n], leaf.dtype) for n, leaf in wanted.items()])
