@@ -23,13 +23,21 @@ TINY = {
     "dcgan": {"latent": 4, "r1_every": 2},
     "cgan": {"latent": 4, "r1_every": 2},
     "wgan_gp": {"latent": 4, "n_critic": 2},
+    "stylegan": {"latent": 4, "r1_every": 2, "stddev_group": 2, "mapping": 2},
+    "ae": {"latent": 4},
     "vae": {"latent": 4},
+    "cvae": {"latent": 4},
+    "vqvae": {"codes": 8, "code": 4, "prior_width": 32, "prior_depth": 1},
     "ddpm": {"multipliers": (1,), "attend": (0,), "timesteps": 20, "sample_steps": 4, "warmup": 1},
     "edm": {"multipliers": (1,), "attend": (0,), "sample_steps": 3, "warmup": 1},
     "flow": {"multipliers": (1,), "attend": (0,), "sample_steps": 3, "warmup": 1},
+    "consistency": {"multipliers": (1,), "attend": (0,), "timesteps": 20, "sample_steps": 2, "leaps": 5, "warmup": 1},
 }
 
-os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0.2"  # read when jax is imported
+# Read when jax is imported. What tests compile runs a few times: compiled fast and not well, they take half as long.
+COMPILE_FAST = "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true"
+os.environ["XLA_FLAGS"] = " ".join(filter(None, [os.environ.get("XLA_FLAGS"), COMPILE_FAST]))
+os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0.2"
 
 
 @pytest.fixture(scope="session", autouse=True)

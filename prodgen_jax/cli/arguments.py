@@ -5,7 +5,20 @@ from collections.abc import Sequence
 from prodgen_jax.errors import InputError
 
 # said here so that --help needs no jax; a test holds it equal to METHODS
-METHOD_NAMES = ("dcgan", "cgan", "wgan_gp", "vae", "ddpm", "edm", "flow")
+METHOD_NAMES = (
+    "dcgan",
+    "cgan",
+    "wgan_gp",
+    "stylegan",
+    "ae",
+    "vae",
+    "cvae",
+    "vqvae",
+    "ddpm",
+    "edm",
+    "flow",
+    "consistency",
+)
 
 
 def parse_pairs(parts: Sequence[str], option: str) -> dict[str, str]:

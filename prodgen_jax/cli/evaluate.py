@@ -6,7 +6,7 @@ from pathlib import Path
 
 def add(commands) -> None:
     p = commands.add_parser("evaluate", help="measure samples beside the floor and the ceiling")
-    p.add_argument("samples", metavar="RUN_OR_SAMPLES", help="a run folder or an .npz of samples")
+    p.add_argument("samples", metavar="RUN_OR_SAMPLES", help="a run folder, a model file or an .npz of samples")
     p.add_argument("data", metavar="DIR", help="the prepared set")
     p.add_argument("--out", required=True, metavar="FILE.json", help="the record")
     p.add_argument("-n", type=int, default=2000, help="how many pictures to draw from a run (default 2000)")
@@ -28,8 +28,8 @@ def run(args: argparse.Namespace) -> None:
 
     prepared, given = open_prepared(args.data), Path(args.samples)
     options = {"seed": args.seed, "name": given.stem, "category": args.category, "test_measures": args.self_test}
-    if given.is_dir():
-        record, images = evaluate_run(open_run(given), prepared, n=args.n, **options)
+    if given.suffix != ".npz":
+        record, images = evaluate_run(open_run(args.samples), prepared, n=args.n, **options)
     else:
         images = load_samples(given)
         record = evaluate(images, prepared, asked=load_asked(given, prepared), **options)

@@ -17,6 +17,13 @@ def add(commands) -> None:
         "--set", action="append", default=[], metavar="KEY=VALUE", help="a setting; an unknown key lists all"
     )
     p.add_argument("--settings", metavar="FILE", help="a best.json of `prodgen search`; --set goes before it")
+    p.add_argument(
+        "--from",
+        dest="start",
+        metavar="RUN",
+        help="begin from what this run or model file has learned; its "
+        "method's settings hold unless --set says otherwise",
+    )
     p.add_argument("--devices", type=int, help="how many local devices (default all)")
     p.add_argument(
         "--hosts", metavar="auto|HOST:PORT,N,I", help="one run over many processes: TPU pods and Slurm say which by "
@@ -32,12 +39,16 @@ def run(args: argparse.Namespace) -> None:
     from prodgen_jax.training import hosts
     from prodgen_jax.training.fit import fit
     from prodgen_jax.training.recipe import recipe
+    from prodgen_jax.training.run import open_run
     from prodgen_jax.training.space import best_settings
+    from prodgen_jax.training.start import begun_with
 
     if args.hosts:
         hosts.join(args.hosts)
     with hosts.telling():
-        chosen = best_settings(args.settings, args.method) if args.settings else {}
+        start = open_run(args.start) if args.start else None
+        chosen = begun_with(start, args.method) if start else {}
+        chosen |= best_settings(args.settings, args.method) if args.settings else {}
         made = recipe(args.method, args.preset, **{**chosen, **parse_pairs(args.set, "--set")})
         prepared = open_prepared(args.data)
     run = fit(
@@ -49,6 +60,7 @@ def run(args: argparse.Namespace) -> None:
         resume=args.resume,
         seed=args.seed,
         devices=args.devices,
+        start=start,
     )
     if not hosts.leads():
         return

@@ -60,9 +60,9 @@ class Vocabulary:
         return [word for word in words_of(text) if word not in self.numbers]
 
     def encode(self, text: str) -> Int[np.ndarray, "LENGTH"]:
-        """A line as a caption. InputError where it has no word that is known."""
-        words = words_of(text)
-        if not any(word in self.numbers for word in words):
+        """A line as a caption of the words that are known. InputError where there is none."""
+        words = [word for word in words_of(text) if word in self.numbers]
+        if not words:
             some = ", ".join(self.words[1:13])
             raise InputError(f"text '{text}': no word of it stands in the catalogue's names; it knows {some}, ...")
         return padded(self.read(words))
@@ -115,7 +115,8 @@ def in_ways(split: Split, attributes: Attributes, known: Vocabulary) -> Int[np.n
     any by its name.
     """
     names = [known.read(words_of(str(name))) for name in split.text]
-    rows = zip(names, attribute_words(split.labels, attributes, known), strict=True)
+    said = attribute_words(split.labels, attributes, known) if attributes else [[]] * len(names)
+    rows = zip(names, said, strict=True)
     return np.stack([phrasings(*row, np.random.default_rng(i)) for i, row in enumerate(rows)])
 
 

@@ -7,6 +7,7 @@ In the folder OUT:
   html/index.html                   the site; no page of it asks the network for anything
 """
 
+import json
 import os
 from concurrent.futures import ThreadPoolExecutor
 from itertools import groupby
@@ -19,7 +20,8 @@ from prodgen_jax.deploy.site_stamp import data_fingerprint, machine, source_hash
 from prodgen_jax.errors import InputError
 from prodgen_jax.progress import Progress
 
-AT_ONCE = 2  # notebooks of a smoke run that run side by side
+AT_ONCE = 2  # notebooks that run side by side, where none is timed
+CLOCKS = ("MINUTES", "perf_counter")  # in a cell: it trains for so long, or it measures how long something takes
 
 
 def numbered(notebooks: Path) -> list[Path]:
@@ -36,6 +38,20 @@ def waves(paths: list[Path]) -> list[list[Path]]:
     """Notebooks that may run side by side: 0x, one by one, make what all share; 7x and on look at the others' runs."""
     groups = groupby(paths, key=lambda path: path.stem if path.stem < "1" else path.stem >= "7")
     return [list(group) for _, group in groups]
+
+
+def timed(path: Path) -> bool:
+    """Whether a notebook needs the machine for itself."""
+    cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
+    return any(word in "".join(cell["source"]) for cell in cells if cell["cell_type"] == "code" for word in CLOCKS)
+
+
+def batches(paths: list[Path], smoke: bool) -> list[list[Path]]:
+    """What runs after what, each list side by side: of a wave the timed ones alone first, but for a smoke run."""
+    if smoke:
+        return waves(paths)
+    kinds = [([p for p in wave if timed(p)], [p for p in wave if not timed(p)]) for wave in waves(paths)]
+    return [batch for alone, others in kinds for batch in (*([p] for p in alone), others) if batch]
 
 
 def parameters(out: Path, data: str | None, smoke: bool, minutes: float | None) -> dict:
@@ -80,11 +96,10 @@ def build_report(
                 bar.advance()
         return known or execute(path, out, values, stamp, source, what)
 
-    if smoke:  # trainings that are measured need the machine for themselves; these are not
-        with ThreadPoolExecutor(AT_ONCE) as pool:
-            made = [at for wave in waves(paths) for at in pool.map(record, wave)]
-    else:
-        made = list(map(record, paths))
-    records = {path.stem: at for path, at in zip(paths, made, strict=True)}
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        made = {
+            p.stem: at for batch in batches(paths, smoke) for p, at in zip(batch, pool.map(record, batch), strict=True)
+        }
+    records = {path.stem: made[path.stem] for path in paths}
     pages = write_source(paths, out, records, colab or os.environ.get("PRODGEN_COLAB"))
     return build_html(pages, out)

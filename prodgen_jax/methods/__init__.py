@@ -4,11 +4,14 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from prodgen_jax.methods.cgan import CGANSettings, cgan
+from prodgen_jax.methods.consistency import ConsistencySettings, consistency
 from prodgen_jax.methods.denoiser import SAMPLING
 from prodgen_jax.methods.diffusion import DDPMSettings, EDMSettings, FlowSettings, ddpm, edm, flow
 from prodgen_jax.methods.gan import DCGANSettings, dcgan
 from prodgen_jax.methods.spec import Spec
-from prodgen_jax.methods.vae import VAESettings, vae
+from prodgen_jax.methods.stylegan import StyleGANSettings, stylegan
+from prodgen_jax.methods.vae import AESettings, CVAESettings, VAESettings, ae, cvae, vae
+from prodgen_jax.methods.vqvae import VQVAESettings, vqvae
 from prodgen_jax.methods.wgan_gp import WGANGPSettings, wgan_gp
 
 __all__ = ["METHODS", "Family", "Spec"]
@@ -18,19 +21,26 @@ class Family(NamedTuple):
     """settings: a dataclass of literals with defaults; build: (settings, Spec) -> Method.
 
     sampling: those settings that only concern sampling, so that they may still be changed after training.
+    teachers: methods of which one must have been trained before, to begin from; none: it may begin from nothing.
     """
 
     settings: type
     build: Callable
     sampling: tuple[str, ...] = ()
+    teachers: tuple[str, ...] = ()
 
 
 METHODS = {
     "dcgan": Family(DCGANSettings, dcgan),
     "cgan": Family(CGANSettings, cgan),
     "wgan_gp": Family(WGANGPSettings, wgan_gp),
+    "stylegan": Family(StyleGANSettings, stylegan, ("truncation",)),
+    "ae": Family(AESettings, ae),
     "vae": Family(VAESettings, vae),
+    "cvae": Family(CVAESettings, cvae),
+    "vqvae": Family(VQVAESettings, vqvae, ("temperature",)),
     "ddpm": Family(DDPMSettings, ddpm, SAMPLING),
     "edm": Family(EDMSettings, edm, (*SAMPLING, "sigma_min", "sigma_max", "rho")),
     "flow": Family(FlowSettings, flow, SAMPLING),
+    "consistency": Family(ConsistencySettings, consistency, SAMPLING[:2], ("ddpm",)),
 }

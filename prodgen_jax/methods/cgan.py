@@ -6,16 +6,12 @@ the generator must draw what it was told, for it is judged under the same words.
 
 from dataclasses import dataclass
 
-import jax
-import jax.numpy as jnp
 from flax import nnx
-from jax import Array
-from jaxtyping import Int
 
-from prodgen_jax.errors import InputError
+from prodgen_jax.methods.conditions import asked, attributes_of, hide
 from prodgen_jax.methods.core import Method
 from prodgen_jax.methods.gan import DCGANSettings, with_r1
-from prodgen_jax.methods.spec import Spec, choose
+from prodgen_jax.methods.spec import Spec
 from prodgen_jax.nets.cgan import ConditionalDiscriminator, ConditionalGenerator
 from prodgen_jax.nets.dcgan import Discriminator, Generator
 
@@ -29,34 +25,10 @@ class CGANSettings(DCGANSettings):
     embedding: int = 64  # numbers in the vector that the generator's norms hear
 
 
-def hide(keys, label: dict[str, Int[Array, "b"]], drop: float) -> dict[str, Int[Array, "b"]]:
-    """Each example draws a rate from 0 to `drop`, and hides each of its attributes at that rate.
-
-    One rate for all would hardly ever hide all of many attributes, or none. With `drop` 1 every number of hidden
-    attributes is as likely as any other, so every subset is learned.
-    """
-
-    def one(key):
-        k_rate, k_each = jax.random.split(key)
-        return jax.random.uniform(k_each, (len(label),)) < drop * jax.random.uniform(k_rate)
-
-    hidden = jax.vmap(one)(keys)
-    return {name: jnp.where(hidden[:, i], -1, values) for i, (name, values) in enumerate(label.items())}
-
-
-def attributes_of(settings: CGANSettings, spec: Spec) -> dict[str, int]:
-    """{attribute: number of values} that condition. InputError where one is unknown, or there is none."""
-    attributes = {name: choose(dict(spec.attributes), name, "condition") for name in settings.condition}
-    if not (attributes or spec.attributes):
-        raise InputError("cgan: this set has no attributes to condition on; train dcgan, or prepare it with some")
-    if not 0 <= settings.drop <= 1:
-        raise InputError(f"drop={settings.drop}: must be a share from 0 to 1")
-    return attributes or dict(spec.attributes)
-
-
 def cgan(settings: CGANSettings, spec: Spec) -> Method:
     """A conditional GAN for pictures of `spec.size` (8, 16, 32, 64, ... px)."""
-    s, attributes = settings, attributes_of(settings, spec)
+    s = settings
+    attributes = attributes_of("cgan", s.condition, s.drop, spec)
 
     def build(key):
         rngs = nnx.Rngs(params=key)
@@ -70,7 +42,4 @@ def cgan(settings: CGANSettings, spec: Spec) -> Method:
     def said(keys, batch):
         return (hide(keys, {name: batch["label"][name] for name in attributes}, s.drop),)
 
-    def asked(n, cond):
-        return ({name: cond.get(name, jnp.full(n, -1)) for name in attributes},)
-
-    return with_r1(s, build, tuple(attributes), said=said, asked=asked)
+    return with_r1(s, build, tuple(attributes), said=said, asked=lambda n, cond: (asked(attributes, cond, n),))

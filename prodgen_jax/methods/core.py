@@ -17,6 +17,7 @@ from jaxtyping import Float, Int, Key, PyTree
 
 AXIS = "data"  # the axis that a batch is split along
 BAD_TURN = "bad_turn"  # beside a step's metrics: the first turn with a number that is not finite
+EXTRA = "extra"  # among the parameters that are sampled with: what is carried but not trained by gradient, if any
 STREAM_STEP, STREAM_INIT = 0, 1  # what the run's one seed is folded with
 
 Params = dict[str, PyTree]
@@ -42,7 +43,8 @@ class Turn:
 class Method:
     """All that a family has to say about itself.
 
-    init:       key -> ({group: params}, extra); `extra` is what is carried but not trained by gradient (a codebook).
+    init:       key -> ({group: params}, extra); `extra` is what is carried but not trained by gradient (a codebook);
+                `sample` and `validate` find it among the parameters, as params[EXTRA].
     turns:      in order of play.
     optim:      {group: optax transformation}; a group left out is frozen.
     sample:     (params, keys [n], cond {attribute: int [n]}) -> images, float [n h w c] in [-1, 1].
@@ -76,8 +78,8 @@ class State(NamedTuple):
 
     @property
     def averaged(self) -> Params:
-        """The parameters to sample with: the average where there is one."""
-        return {**self.params, **self.ema}
+        """The parameters to sample with: the average where there is one, and what else is carried."""
+        return {**self.params, **self.ema, **({EXTRA: self.extra} if jax.tree.leaves(self.extra) else {})}
 
 
 def init_state(method: Method, key: Key[Array, ""]) -> State:

@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import optax
 from flax import nnx
 from jax import Array
-from jaxtyping import Float
+from jaxtyping import Float, Shaped
 
 from prodgen_jax.data.captions import unsaid
 from prodgen_jax.errors import InputError
@@ -105,6 +105,13 @@ def estimate(frame: Frame, net: Callable, x: Float[Array, "b ..."], p: Point) ->
     return tell(frame.target, x, precondition(frame.scales, net, x, at), at)[0]
 
 
+def shortened(times: Shaped[Array, "n"], strength: Float[Array, ""]) -> Shaped[Array, "n"]:
+    """As many times, but over the last share `strength` of the way; of whole numbers the nearest."""
+    places = jnp.arange(len(times)) / (len(times) - 1)
+    found = jnp.interp(1 - strength * (1 - places), places, times)
+    return jnp.round(found).astype(times.dtype) if jnp.issubdtype(times.dtype, jnp.integer) else found
+
+
 def denoiser(s: DenoiserSettings, spec: Spec, frame: Frame) -> Method:
     """A network over pixels in a frame, conditional on what `s.condition` names."""
     shape = (spec.size, spec.size, spec.channels)
@@ -145,8 +152,7 @@ def denoiser(s: DenoiserSettings, spec: Spec, frame: Frame) -> Method:
         return sample_loop(lambda x, p: jnp.clip(told(x, p), -1, 1), frame.rule, frame.path(times), keys, shape, kept)
 
     def edit(params, keys, cond, kept, strength):
-        left = max(1, round(strength * s.sample_steps))  # steps that are still to go from where the noise is put in
-        return draw(params, keys, cond, frame.times[-left - 1 :], kept)
+        return draw(params, keys, cond, shortened(frame.times, strength), kept)
 
     rate = optax.linear_schedule(0.0, s.lr, s.warmup)
     # without decay plain Adam, whose state has no place for it: a checkpoint made before there was one still fits

@@ -26,7 +26,7 @@ from prodgen_jax.methods.gaussian import (
     table_path,
     velocity_weight,
 )  # fmt: skip
-from prodgen_jax.methods.samplers import SAMPLERS
+from prodgen_jax.methods.samplers import SAMPLERS, renoise
 from prodgen_jax.methods.spec import Spec, choose
 
 
@@ -50,7 +50,11 @@ def ddpm_frame(s: DDPMSettings) -> Frame:
     """T discrete times, drawn evenly. Euler is left out: the cosine path's slope has no bound near t = 0."""
     if s.sample_steps > s.timesteps:
         raise InputError(f"sample_steps={s.sample_steps}: must be 1 to timesteps={s.timesteps}")
-    rules = {**only(SAMPLERS, "ancestral", "ddim", "heun", "dpmpp2m"), "ddpm": SAMPLERS["ancestral"]}
+    rules = {
+        **only(SAMPLERS, "ancestral", "ddim", "heun", "dpmpp2m"),
+        "ddpm": SAMPLERS["ancestral"],
+        "renoise": renoise,
+    }
     return Frame(
         path=table_path(choose(SCHEDULES, s.schedule, "schedule")(s.timesteps)),
         draw_time=lambda key: jax.random.randint(key, (), 1, s.timesteps + 1),

@@ -158,6 +158,13 @@ class Game:
 
 def with_r1(settings: DCGANSettings, build: Callable, conditions: tuple[str, ...] = (), **said: Callable) -> Method:
     """The game of a critic with lazy R1 and a generator, between the networks that `build` makes."""
+    return game_with_r1(settings, build, conditions, **said)[0]
+
+
+def game_with_r1(
+    settings: DCGANSettings, build: Callable, conditions: tuple[str, ...] = (), **said: Callable
+) -> tuple[Method, Game]:
+    """The method of that game, and the game, for families that sample in their own way."""
     s = settings
     augment = DiffAugment(s.diffaugment, s.augment_target, s.augment_steps)
     game = Game(Players(build, s.spectral, s.precision), choose(LOSSES, s.loss, "loss"), s.latent, augment, **said)
@@ -171,7 +178,7 @@ def with_r1(settings: DCGANSettings, build: Callable, conditions: tuple[str, ...
         penalty = r1_penalty(critic, real)
         return s.r1 * s.r1_every * penalty, (extra, {"loss/r1": penalty})
 
-    return Method(
+    method = Method(
         init=game.init,
         turns=(
             Turn("critic", game.critic_turn),
@@ -186,6 +193,7 @@ def with_r1(settings: DCGANSettings, build: Callable, conditions: tuple[str, ...
         ema={"generator": power_ema()},
         conditions=conditions,
     )
+    return method, game
 
 
 def dcgan(settings: DCGANSettings, spec: Spec) -> Method:

@@ -89,6 +89,11 @@ def dpmpp2m(here: Here, denoise: Callable | None = None) -> Float[Array, "b ..."
     return here.then.alpha * x0 + here.then.sigma * (here.x - here.now.alpha * x0) / here.now.sigma
 
 
+def renoise(here: Here, denoise: Callable | None = None) -> Float[Array, "b ..."]:
+    """x' = alpha' x0 + sigma' noise, a fresh draw: for estimates that are pictures already. Song 2023, algorithm 1."""
+    return mix(here.x0, here.noise, here.then)
+
+
 SAMPLERS: dict[str, Rule] = {"ancestral": ancestral, "ddim": ddim, "heun": heun, "dpmpp2m": dpmpp2m, "euler": euler}
 
 

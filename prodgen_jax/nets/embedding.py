@@ -41,5 +41,5 @@ class Embedding(nnx.Module):
             emb = emb + table(label[attribute] + 1)
         words = None if self.text is None else self.text(label[self.text.label])
         if words is not None:
-            emb = emb + self.line(words.states[:, 0])
+            emb = emb + self.line(words.line)
         return nnx.silu(emb), words

@@ -1,5 +1,6 @@
 """Words beside a picture: an encoder that reads them, and attention by which places of a picture look at them."""
 
+import math
 from typing import NamedTuple
 
 import jax
@@ -15,10 +16,16 @@ FAR = -1e9  # what a place without a word adds to its score
 
 
 class Words(NamedTuple):
-    """What was read: a state per word, the first of the whole line; bias: 0, or FAR where no word is."""
+    """What was read: a state per word, behind one of where the line begins; bias: 0, or FAR where no word is."""
 
     states: Float[Array, "b n d"]
     bias: Float[Array, "b 1 1 n"]
+
+    @property
+    def line(self) -> Float[Array, "b d"]:
+        """The whole line as one vector: the mean of its states."""
+        here = (self.bias[:, 0, 0, :, None] == 0).astype(self.states.dtype)
+        return (self.states * here).sum(1) / here.sum(1)
 
 
 def dense(cin: int, cout: int, *, rngs: nnx.Rngs, zero: bool = False) -> nnx.Linear:
@@ -58,12 +65,12 @@ class TextBlock(nnx.Module):
         self.wide, self.narrow = dense(width, 4 * width, rngs=rngs), dense(4 * width, width, rngs=rngs)
 
     def __call__(self, words: Words) -> Words:
-        x = self.attend(words.states, words)
+        x = self.attend(words.states, words._replace(states=self.attend.norm(words.states)))
         return words._replace(states=x + self.narrow(nnx.gelu(self.wide(self.norm(x)))))
 
 
 class TextEncoder(nnx.Module):
-    """Word numbers (-1: no word) -> their states in their context, behind one of the whole line.
+    """Word numbers (-1: no word) -> their states in their context, behind one of where the line begins.
 
     label: by which name it is told them; known: how many words there are; width: numbers that describe a word.
     """
@@ -77,7 +84,7 @@ class TextEncoder(nnx.Module):
     def __call__(self, text: Int[Array, "b n"]) -> Words:
         text = jnp.pad(text, ((0, 0), (1, 0)), constant_values=-1)
         here = (text >= 0).at[:, 0].set(True)  # an empty line still has its beginning
-        x = self.table(text + 1)
+        x = self.table(text + 1) * math.sqrt(self.width)  # as large as the positions. Vaswani 2017, section 3.4
         x = x + fourier(jnp.arange(text.shape[1], dtype=jnp.float32), self.width).astype(x.dtype)
         words = Words(x, jnp.where(here, 0.0, FAR)[:, None, None])
         for block in self.blocks:

@@ -5,7 +5,6 @@ is enlarged and set in where the photo may change, and nowhere else.
 """
 
 from collections.abc import Mapping, Sequence
-from functools import partial
 from pathlib import Path
 
 import jax
@@ -33,7 +32,7 @@ def edit(
     changes: Sequence[Mask] | None = None,
     seed: int = 0,
     where: Mapping[str, str] | None = None,
-    text: str | None = None,
+    text: str | Sequence[str] | None = None,
     settings: Mapping | None = None,
 ) -> list[Photo]:
     """Each photo as the run's model would have it, in as far as it may change.
@@ -49,7 +48,7 @@ def edit(
     small = np.stack([square(Image.fromarray(photo), size) for photo in photos])
     anew = np.ones(small.shape[:3], bool) if changes is None else np.stack([shrunk(mask, size) for mask in changes])
     cond = conditions(run, dict(where or {}), len(photos), text)
-    made = play(partial(method.edit, strength=strength), run.params, small, anew, cond, seed)
+    made = play(method.edit, run.params, small, anew, cond, seed, strength)
     return list(made) if changes is None else [set_in(*row) for row in zip(photos, made, changes, strict=True)]
 
 
@@ -66,14 +65,14 @@ def check(run: Run, method, photos: Sequence[Photo], strength: float, changes: S
             raise InputError(f"photo {i}: is {photo.shape[:2]} pixels (rows, columns), its mask {mask.shape}")
 
 
-def play(draw, params, small, anew, cond, seed: int) -> UInt8[np.ndarray, "n h w 3"]:
-    """`draw` over portions, each picture with the key of its place; the last portion is filled up."""
-    drawn, done, n = jax.jit(draw), [], len(small)
+def play(edit, params, small, anew, cond, seed: int, strength: float) -> UInt8[np.ndarray, "n h w 3"]:
+    """`edit` over portions, each picture with the key of its place; the last portion is filled up."""
+    compiled, done, n = jax.jit(edit), [], len(small)
     for start in range(0, n, PORTION):
         rows = np.minimum(np.arange(start, start + min(PORTION, n)), n - 1)
         kept = Kept(jnp.asarray(to_signed(small[rows])), jnp.asarray(~anew[rows][..., None], jnp.float32))
         part = {name: values[rows] for name, values in cond.items()}
-        done.append(to_uint8(np.asarray(drawn(params, image_keys(seed, start, len(rows)), part, kept))))
+        done.append(to_uint8(np.asarray(compiled(params, image_keys(seed, start, len(rows)), part, kept, strength))))
     return np.concatenate(done)[:n]
 
 

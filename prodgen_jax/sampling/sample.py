@@ -1,6 +1,6 @@
 """Pictures from a trained run. Picture i depends on the seed and i alone, not on how many are drawn at a time."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from zipfile import BadZipFile
 
@@ -40,31 +40,41 @@ def draw(
 
 
 def conditions(
-    run: Run, where: Mapping[str, str], n: int, text: str | None = None
+    run: Run, where: Mapping[str, str], n: int, text: str | Sequence[str] | None = None
 ) -> dict[str, Int[np.ndarray, "n ..."]]:
-    """{attribute: its value's index, text: its words' numbers}, n times. InputError names what is not known."""
-    known = [name for name in run.method.conditions if name != TEXT]
-    if where and not known:
-        raise InputError(f"{run.path}: this {run.config['method']} is not conditional on attributes; leave --where out")
+    """{attribute: its value's index, text: its words' numbers}, n times. InputError names what is not known.
+
+    A run that reads text is told attributes in words as well, so that it can be asked for any of them.
+    """
+    reads, told = TEXT in run.method.conditions, run.method.conditions
+    askable = [name for name in (run.attributes if reads else told) if name != TEXT]
+    if where and not askable:
+        raise InputError(f"{run.path}: this {run.config['method']} is not conditional; leave --where out")
+    if text is not None and not reads:
+        raise InputError(f"{run.path}: this run reads no text; train one with --set condition=text, or ask by --where")
     cond = {}
     for name, value in where.items():
-        if name not in known:
-            raise InputError(f"--where {name}: the run is conditional on {', '.join(known)}")
+        if name not in askable:
+            raise InputError(f"--where {name}: the run is conditional on {', '.join(askable)}")
         values = run.attributes[name]
         if value not in values:
             raise InputError(f"--where {name}={value}: known values are {', '.join(values)}")
-        cond[name] = np.full(n, values.index(value), np.int32)
-    return cond if text is None else {**cond, TEXT: read(run, text, n)}
+        if name in told:
+            cond[name] = np.full(n, values.index(value), np.int32)
+    if not reads or (text is None and not where):
+        return cond
+    lines = [text or ""] * n if text is None or isinstance(text, str) else list(text)
+    if len(lines) != n:
+        raise InputError(f"text: {len(lines)} lines for {n} pictures; give one line for all, or one for each")
+    return {**cond, TEXT: read(run, [" ".join([*where.values(), line]) for line in lines])}
 
 
-def read(run: Run, text: str, n: int) -> Int[np.ndarray, "n l"]:
-    """The line's word numbers, n times. InputError where the run reads no text, or knows no word of this one."""
-    if TEXT not in run.method.conditions:
-        raise InputError(f"{run.path}: this run reads no text; train one with --set condition=text, or ask by --where")
-    row, unknown = run.vocabulary.encode(text), run.vocabulary.unknown(text)
-    if unknown:
+def read(run: Run, lines: Sequence[str]) -> Int[np.ndarray, "n l"]:
+    """The lines' word numbers. InputError where the run knows no word of one; words that it passes over are told."""
+    known = {line: run.vocabulary.encode(line) for line in dict.fromkeys(lines)}
+    if unknown := dict.fromkeys(word for line in known for word in run.vocabulary.unknown(line)):
         tell(f"text: not in the catalogue's words, and passed over: {', '.join(unknown)}")
-    return np.tile(row, (n, 1))
+    return np.stack([known[line] for line in lines])
 
 
 def sample(
@@ -73,12 +83,12 @@ def sample(
     seed: int = 0,
     where: Mapping[str, str] | None = None,
     settings: Mapping | None = None,
-    text: str | None = None,
+    text: str | Sequence[str] | None = None,
 ) -> tuple[UInt8[np.ndarray, "n h w c"], dict[str, np.ndarray]]:
     """(n pictures, {attribute asked for: its value for each}) from a run's averaged parameters.
 
     settings: of sampling alone, in the place of the run's own: `{"sampler": "heun", "guidance": 2.0}`. text: a line
-    that says what is wanted, for a run that reads text.
+    that says what is wanted, or one for each picture, for a run that reads text.
     """
     if n < 1:
         raise InputError(f"n={n}: ask for at least one picture")
@@ -86,7 +96,7 @@ def sample(
     method = run.sampling_with(settings) if settings else run.method
     images = draw(method, run.params, n, seed, conditions(run, where, n, text))
     asked = where if text is None else {**where, TEXT: text}
-    return images, {name: np.full(n, value) for name, value in asked.items()}
+    return images, {name: np.broadcast_to(value, n) for name, value in asked.items()}
 
 
 def save_samples(path: str | Path, images: UInt8[np.ndarray, "n h w c"], labels: Mapping[str, np.ndarray]) -> None:

@@ -22,6 +22,7 @@ from prodgen_jax.training.lock import alone
 from prodgen_jax.training.loop import Tick, check, loop
 from prodgen_jax.training.recipe import FitSettings, Recipe
 from prodgen_jax.training.run import BEST, Run, config_of, open_run
+from prodgen_jax.training.start import begun_from, check_start
 from prodgen_jax.training.stop import Stop
 from prodgen_jax.training.track import Metrics, Numbers
 from prodgen_jax.training.trackers import Trackers, check_trackers
@@ -80,10 +81,12 @@ def fresh(method: Method, seed: int) -> State:
     return jax.jit(lambda: init_state(method, jax.random.key(seed)))()
 
 
-def begin(method: Method, saves: Checkpoints, seed: int) -> tuple[State, dict]:
-    """The newest checkpoint's state, or a fresh one where none was finished yet."""
+def begin(method: Method, saves: Checkpoints, seed: int, start: Run | None, config: dict) -> tuple[State, dict]:
+    """The newest checkpoint's state; where none was finished yet a fresh one, with what `start` has learned."""
     state = fresh(method, seed)
-    return saves.restore(state, mend=True) if saves.latest() is not None else (state, {"seconds": 0.0})
+    if saves.latest() is not None:
+        return saves.restore(state, mend=True)
+    return state if start is None else begun_from(state, start, config), {"seconds": 0.0}
 
 
 @contextmanager
@@ -142,12 +145,14 @@ def fit(
     seed: int = 0,
     devices: int | None = None,
     on_check: Callable[[int, float], None] | None = None,
+    start: Run | None = None,
 ) -> Run:
     """Trains `made` on the set's training split into the run folder `out`, and returns the run.
 
     Until `steps` in all, or until `minutes` of training (compilation counts, sheets do not), whichever is first.
     Where `patience` is set, also until so many checks of the validation metric brought nothing better; the run's best
     state is then in `out/best`. on_check: called with (step, value) after each check; what it raises ends the run.
+    start: begin from the averaged parameters of this run, of the same method and network, not from nothing.
     resume: go on with the run that is in `out`; where there is none, start it.
     Ctrl-C saves and raises KeyboardInterrupt, SIGTERM saves and raises Preempted, a second one stops at once.
     InputError on bad settings, where a loss is no number, or where nothing can be written.
@@ -155,20 +160,25 @@ def fit(
     """
     with telling():
         check_numbers(steps, minutes, seed)
+        check_start(made.name, start)
         method = made.build(Spec.of(prepared))
         split = told(prepared, "train", method.conditions, several=True)
         check(method, split, made.loop, made.augment, devices)
         check_fit(made.fit)
         validation = validation_of(made, method, prepared)
     agree()
-    out, config, limit = Path(out), config_of(made, prepared, seed), math.inf if minutes is None else 60 * minutes
+    out, config, limit = (
+        Path(out),
+        config_of(made, prepared, seed, start and str(start.path)),
+        math.inf if minutes is None else 60 * minutes,
+    )
     check_same_on_all({**config, "steps": steps, "devices": devices})
     use_compilation_cache()
     with Stop() as stop, ExitStack() as opened:
         with telling():
             if leads():
                 opened.enter_context(entered(out, config, resume))
-                kept = keeping(made, method, out, stop, seed, steps, limit, validation, on_check)
+                kept = keeping(made, method, out, stop, seed, steps, limit, validation, on_check, start)
                 keeper, state = opened.enter_context(kept)
             else:
                 keeper, state = Follower(), fresh(method, seed)
@@ -203,11 +213,12 @@ def keeping(
     limit: float,
     validation: Validation | None,
     on_check: Callable | None,
+    start: Run | None,
 ) -> Iterator[tuple[Keeper, State]]:
     """The keeper of the run in `out`, and the state to go on from; closed, all that was begun to be saved is."""
     best = nullcontext() if validation is None else Checkpoints(out / BEST, 1, stop.hold)
     with Checkpoints(out / "checkpoints", made.fit.keep, stop.hold) as saves, best as best_saves:
-        state, meta = begin(method, saves, seed)
+        state, meta = begin(method, saves, seed, start, open_run(out).config)
         so_far = Best(**meta.get("best", {}))
         checks = None if validation is None else Checks(made.fit, validation, so_far, best_saves, on_check)
         step, name = int(state.step), f"training {made.name}"

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from prodgen_jax.data.augment import AugmentSettings
 from prodgen_jax.errors import InputError
 from prodgen_jax.methods import METHODS, Spec
+from prodgen_jax.methods.adapt import AdaptSettings, adapted
 from prodgen_jax.methods.core import Method
 from prodgen_jax.training.loop import LoopSettings
 
@@ -45,11 +46,12 @@ class Recipe:
     loop: LoopSettings = field(default_factory=LoopSettings)
     augment: AugmentSettings = field(default_factory=AugmentSettings)
     fit: FitSettings = field(default_factory=FitSettings)
+    adapt: AdaptSettings = field(default_factory=AdaptSettings)
 
     def build(self, spec: Spec) -> Method:
         """The method itself. InputError where a setting does not fit the pictures."""
         try:
-            return METHODS[self.name].build(self.method, spec)
+            return adapted(METHODS[self.name].build(self.method, spec), self.adapt)
         except ValueError as error:
             raise InputError(f"{self.name}: {error}") from error
 
@@ -68,7 +70,13 @@ def recipe(name: str, preset: str = "cpu", **settings) -> Recipe:
         raise InputError(f"method '{name}' is not known; choose one of {', '.join(METHODS)}")
     if preset not in PRESETS:
         raise InputError(f"preset '{preset}' is not known; choose one of {', '.join(PRESETS)}")
-    parts = {"method": METHODS[name].settings, "loop": LoopSettings, "augment": AugmentSettings, "fit": FitSettings}
+    parts = {
+        "method": METHODS[name].settings,
+        "loop": LoopSettings,
+        "augment": AugmentSettings,
+        "fit": FitSettings,
+        "adapt": AdaptSettings,
+    }
     known = {f.name: f for part in parts.values() for f in dataclasses.fields(part)}
     chosen = {**{key: value for key, value in PRESETS[preset].items() if key in known}, **settings}
     for key in chosen:

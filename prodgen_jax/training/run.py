@@ -19,14 +19,14 @@ from prodgen_jax.methods.spec import choose
 from prodgen_jax.training.checkpoint import Checkpoints
 from prodgen_jax.training.recipe import Recipe, recipe
 from prodgen_jax.training.track import read_metrics
-from prodgen_jax.training.weights import NUMBERS, PREFIX, SUFFIX, read_facts, read_params, save_weights, shipped
+from prodgen_jax.training.weights import NUMBERS, SUFFIX, read_facts, read_params, save_weights
 
 BEST = "best"  # the folder of the best checkpoint
 CONFIG = ("method", "settings", "size", "attributes", "fingerprint", "seed", "versions")
 
 
-def config_of(made: Recipe, prepared: PreparedSet, seed: int) -> dict:
-    """What config.json says: enough to build the method again and to know the data it saw."""
+def config_of(made: Recipe, prepared: PreparedSet, seed: int, start: str | None = None) -> dict:
+    """What config.json says: enough to build the method again and to know the data it saw. start: --from's."""
     return {
         "method": made.name,
         "settings": made.settings(),
@@ -35,6 +35,7 @@ def config_of(made: Recipe, prepared: PreparedSet, seed: int) -> dict:
         "words": list(vocabulary(prepared).words) if TEXT in getattr(made.method, "condition", ()) else [],
         "fingerprint": prepared.fingerprint,
         "seed": seed,
+        "start": start,
         "versions": {name: version(name) for name in ("jax", "flax", "optax")},
     }
 
@@ -133,10 +134,8 @@ def export(run: Run, path: str | Path, numbers: str = "bf16", settings: Mapping 
 def open_run(path: str | Path) -> Run:
     """The run in a folder; `RUN/best` is the same run with its best parameters. InputError if it is none.
 
-    FILE.safetensors: a model made by `export`; `pretrained:NAME`: one that comes with the package. Neither has metrics.
+    FILE.safetensors: a model made by `export`; it has no metrics.
     """
-    if str(path).startswith(PREFIX):
-        path = shipped(str(path).removeprefix(PREFIX))
     if Path(path).suffix == SUFFIX:
         return Run(Path(path), read_facts(Path(path)))
     path, part = Path(path), "checkpoints"
@@ -144,7 +143,11 @@ def open_run(path: str | Path) -> Run:
         path, part = path.parent, BEST
     try:
         config = json.loads((path / "config.json").read_text(encoding="utf-8"))
-        return Run(path, {"words": config.get("words", []), **{name: config[name] for name in CONFIG}}, part)
+        return Run(
+            path,
+            {"words": config.get("words", []), "start": config.get("start"), **{name: config[name] for name in CONFIG}},
+            part,
+        )
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise InputError(
             f"{path}: not a run folder (no readable config.json); make one with 'prodgen train'"

@@ -200,7 +200,9 @@ def search(
     out, budget = Path(out), Budget(steps, minutes)
     task = Search(name, preset, settings, prepared, out, seed)
     made = task.recipe(budget)
-    space = {k: v for k, v in default_space(name).items() if k not in settings} if space is None else space
+    if space is None:
+        usual = default_space(name, settings.get("network"))
+        space = {key: values for key, values in usual.items() if key not in settings}
     if both := sorted(set(space) & set(settings)):
         raise InputError(f"{both[0]} is both set for every trial and searched; leave it out of one of the two")
     kinds = distributions(space, made)

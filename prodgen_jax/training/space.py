@@ -20,13 +20,14 @@ def optuna_module():
     return optuna
 
 
-def default_space(name: str) -> dict[str, dict]:
-    """A tenth to ten times each step size of the method, and half to twice its width."""
+def default_space(name: str, network: str | None = None) -> dict[str, dict]:
+    """A tenth to ten times each step size of the method, and half to twice its width, or that of another network."""
     fields = {f.name: f.default for f in dataclasses.fields(METHODS[name].settings)}
     rates = {key: value for key, value in fields.items() if key.endswith("lr")}
     space: dict[str, dict] = {key: {"low": value / 10, "high": value * 10, "log": True} for key, value in rates.items()}
-    if "width" in fields:
-        space["width"] = {"choices": [fields["width"] // 2, fields["width"], fields["width"] * 2]}
+    width = f"{network}_width" if f"{network}_width" in fields else "width"
+    if width in fields:
+        space[width] = {"choices": [fields[width] // 2, fields[width], fields[width] * 2]}
     return space
 
 

@@ -16,22 +16,11 @@ from prodgen_jax.errors import InputError
 from prodgen_jax.methods.core import Params
 
 SUFFIX = ".safetensors"
-SHIPPED = Path(__file__).parents[1] / "pretrained"  # the folder of the models that come with the package
-PREFIX = "pretrained:"  # before the name of one of them
 NUMBERS = {"fp32": np.float32, "bf16": ml_dtypes.bfloat16}
 
 
 def names_of(params: Params) -> dict[str, jax.Array]:
     return {jax.tree_util.keystr(path): leaf for path, leaf in jax.tree_util.tree_flatten_with_path(params)[0]}
-
-
-def shipped(name: str) -> Path:
-    """The file of a model that comes with the package. InputError lists those that do."""
-    path = SHIPPED / f"{name}{SUFFIX}"
-    if not path.is_file():
-        known = ", ".join(sorted(p.stem for p in SHIPPED.glob(f"*{SUFFIX}"))) or "none"
-        raise InputError(f"{PREFIX}{name}: not a model that comes with the package; it has {known}")
-    return path
 
 
 def save_weights(path: str | Path, params: Params, facts: Mapping, numbers: str = "bf16") -> None:

@@ -55,7 +55,7 @@ def test_words_of():
 def test_vocabulary_says_what_it_does_not_know():
     known = Vocabulary((UNKNOWN, "red", "bag"))
     row = known.encode("red blorbs, bags")
-    assert row.dtype == np.int32 and row.tolist() == [1, 0, 2] + [-1] * (LENGTH - 3)
+    assert row.dtype == np.int32 and row.tolist() == [1, 2] + [-1] * (LENGTH - 2)
     assert known.unknown("red blorbs, bags") == ["blorb"]
     assert known.encode("red " * 99).tolist() == [1] * LENGTH
     for text in ("blorb", "", "the"):
@@ -108,6 +108,12 @@ def test_each_way_is_drawn_and_stays_with_its_key():
     drawn = np.asarray(choose_phrasing(keys, ways))
     assert (drawn == drawn[:, :1]).all() and set(drawn[:, 0].tolist()) == set(range(PHRASINGS))
     np.testing.assert_array_equal(choose_phrasing(keys[5:9], ways[5:9]), drawn[5:9])
+
+
+def test_a_catalogue_without_attributes_is_told_by_names(write, tmp_path):
+    images = np.zeros((6, 8, 8, 3), np.uint8)
+    prepared = write(tmp_path / "set", {part: (images, {}) for part in ("train", "validation", "test")}, {})
+    assert told(prepared, "train", (TEXT,), several=True).labels[TEXT].shape == (6, PHRASINGS, LENGTH)
 
 
 def test_unsaid():

@@ -8,7 +8,7 @@ from pathlib import Path
 import nbformat
 import pytest
 
-from prodgen_jax.deploy.site import build_report, waves
+from prodgen_jax.deploy.site import batches, build_report, waves
 from prodgen_jax.deploy.site_pages import headline
 from prodgen_jax.deploy.site_run import COMPILE_FAST, environment
 from prodgen_jax.deploy.site_stamp import data_fingerprint
@@ -166,3 +166,23 @@ def test_a_smoke_run_compiles_fast_and_keeps_the_flags_that_are_set(monkeypatch)
     monkeypatch.setenv("XLA_FLAGS", "--xla_force_host_platform_device_count=2")
     assert environment(smoke=False)["XLA_FLAGS"] == "--xla_force_host_platform_device_count=2"
     assert environment(smoke=True)["XLA_FLAGS"] == f"--xla_force_host_platform_device_count=2 {COMPILE_FAST}"
+
+
+def test_what_is_timed_has_the_machine_for_itself(tmp_path):
+    sources = {
+        "00_start": "x = 1",
+        "10_data": "x = 2",
+        "20_gan": "MINUTES = 1.5",
+        "40_speed": "begun = time.perf_counter()",
+        "50_text": "x = 3",
+        "70_evaluation": "x = 4",
+        "90_scaling": "x = 5",
+    }
+    paths = [tmp_path / f"{name}.ipynb" for name in sources]
+    for path, source in zip(paths, sources.values(), strict=True):
+        cells = [new_markdown_cell("MINUTES of reading"), new_code_cell(source)]
+        nbformat.write(new_notebook(cells=cells), path)
+    found = [[path.stem for path in batch] for batch in batches(paths, smoke=False)]
+    alone = [["00_start"], ["20_gan"], ["40_speed"]]
+    assert found == [*alone, ["10_data", "50_text"], ["70_evaluation", "90_scaling"]]
+    assert batches(paths, smoke=True) == waves(paths)

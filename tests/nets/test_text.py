@@ -57,6 +57,6 @@ def test_an_empty_line_is_finite_and_has_a_beginning(read):
 
 
 def test_words_and_their_order_are_heard(read):
-    lines = [np.asarray(read(jnp.array([row])).states[0, 0]) for row in ([3, 4], [4, 3], [3, 5])]
+    lines = [np.asarray(read(jnp.array([row])).line[0]) for row in ([3, 4], [4, 3], [3, 5])]
     for i, j in ((0, 1), (0, 2)):
         assert np.abs(lines[i] - lines[j]).max() > 1e-3

@@ -55,7 +55,7 @@ def test_where(conditional):
 
 def test_where_is_refused(run, conditional):
     for asked, where, named in (
-        (run, {"type": "bag"}, "this vae is not conditional on attributes; leave --where out"),
+        (run, {"type": "bag"}, "this vae is not conditional; leave --where out"),
         (conditional, {"type": "hat"}, "--where type=hat: known values are shirt, shoe, bag"),
         (conditional, {"colour": "red"}, "--where colour: the run is conditional on type"),
     ):

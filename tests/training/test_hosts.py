@@ -1,5 +1,6 @@
 """Two processes of four devices are one process of eight, and only the first of them writes."""
 
+import os
 import signal
 import socket
 import time
@@ -61,7 +62,9 @@ def train(start, tiny):
             door = ("--hosts", f"127.0.0.1:{port},{hosts},{i}") if hosts > 1 else ()
             command = ("-m", "prodgen_jax.cli", "train", method, tiny.path, "--out", folder(out, i), *SMALL[method])
             own = of_second if i else ()
-            begun.append(start(*command, *more, *own, *door, XLA_FLAGS=DEVICES.format(8 // hosts)))
+            begun.append(
+                start(*command, *more, *own, *door, XLA_FLAGS=f"{os.environ['XLA_FLAGS']} {DEVICES.format(8 // hosts)}")
+            )
         return begun
 
     return begin

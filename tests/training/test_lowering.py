@@ -8,14 +8,16 @@ import numpy as np
 import pytest
 from jax import export
 
+from prodgen_jax.data.captions import PHRASINGS, unsaid
 from prodgen_jax.data.loader import make_batch
 from prodgen_jax.methods import METHODS, Spec
 from prodgen_jax.methods.core import due, init_state
+from prodgen_jax.methods.samplers import Kept
 from prodgen_jax.training.accumulate import accumulated
 from prodgen_jax.training.parallel import Way, compile_steps, period, pick_devices, shard_mapped
 
 PLATFORMS = ("tpu", "cuda")
-SPEC = Spec(8, 3, {"type": 3, "colour": 2})
+SPEC = Spec(8, 3, {"type": 3, "colour": 2}, words=9)
 ROWS, BATCH, PICTURES = 12, 4, 2  # of the split on the device, of a step, of a call of the sampler
 MOVED = {"rotate": 10.0, "zoom": 0.1, "shift": 0.1, "brightness": 0.1, "contrast": 0.1}
 VARIANTS = [
@@ -23,12 +25,20 @@ VARIANTS = [
     ("dcgan", {"spectral": True, "stddev_group": 2, "diffaugment": "color,translation,cutout"}),
     ("vae", {"flow": 2, "accumulate": 2, "nan": "skip", **MOVED}),
     ("ddpm", {"condition": "type,colour", "guidance": 2.0, "sampler": "ancestral"}),
+    ("edm", {"condition": "type,text", "guidance": 2.0}),
+    ("flow", {"network": "dit", "condition": "text", "dit_width": 16, "dit_depth": 1, "dit_heads": 2, "remat": True}),
 ]
 
 
 def lowering(play, devices):
     """As `shard_mapped`, but what it is called with is shapes, and what it gives is the exported function."""
     return lambda *shapes: export.export(shard_mapped(play, devices), platforms=PLATFORMS)(*shapes)
+
+
+def labels(n, *ways):
+    """The shapes of n pictures' labels; a caption in several ways where a split has them."""
+    said = {name: unsaid(name, n) for name in SPEC.conditions}
+    return {name: jax.ShapeDtypeStruct((n, *(ways * (x.ndim - 1)), *x.shape[1:]), x.dtype) for name, x in said.items()}
 
 
 def shapes(tree, *before):
@@ -40,7 +50,7 @@ def lower_steps():
     """lower_steps(method, made, first step, k): what `training.loop` compiles for k steps on one device, lowered."""
     source = {
         "image": jax.ShapeDtypeStruct((ROWS, SPEC.size, SPEC.size, 3), jnp.uint8),
-        "label": {name: jax.ShapeDtypeStruct((ROWS,), jnp.int32) for name in SPEC.attributes},
+        "label": labels(ROWS, PHRASINGS),
     }
 
     def lower(method, made, step, k):
@@ -72,9 +82,12 @@ def test_samplers_and_validation_lower_for_tpu_and_cuda(made):
     method = made.build(SPEC)
     state = jax.eval_shape(lambda: init_state(method, jax.random.key(0)))
     keys = jax.eval_shape(lambda: jax.random.split(jax.random.key(0), PICTURES))
-    label = {name: jax.ShapeDtypeStruct((PICTURES,), jnp.int32) for name in SPEC.attributes}
+    label = labels(PICTURES)
     batch = {"image": jax.ShapeDtypeStruct((PICTURES, SPEC.size, SPEC.size, 3), jnp.float32), "label": label}
     calls = [(method.sample, (keys, cond)) for cond in ({}, {name: label[name] for name in method.conditions})]
+    if method.edit is not None:
+        kept = Kept(batch["image"], jax.ShapeDtypeStruct((PICTURES, SPEC.size, SPEC.size, 1), jnp.float32))
+        calls.append((method.edit, (keys, {}, kept, jax.ShapeDtypeStruct((), jnp.float32))))
     if method.validate is not None:
         calls.append((method.validate, (batch, keys)))
     for call, arguments in calls:

@@ -133,6 +133,8 @@ def test_one_bad_trial_does_not_flatten_the_plot():
 def test_a_default_space_is_one_for_each_method():
     assert set(default_space("vae")) == {"lr", "width"} and set(default_space("dcgan")) > {"generator_lr", "critic_lr"}
     assert default_space("vae")["width"] == {"choices": [16, 32, 64]}
+    assert set(default_space("ddpm", "unet")) == {"lr", "width"}
+    assert default_space("ddpm", "dit")["dit_width"] == {"choices": [96, 192, 384]}
 
 
 @pytest.mark.parametrize(

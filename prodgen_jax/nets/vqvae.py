@@ -1,0 +1,93 @@
+"""The networks of a VQ-VAE: pictures to a small map of vectors and back, and a transformer over that map's codes."""
+
+from collections.abc import Mapping
+
+import jax
+import jax.numpy as jnp
+from flax import nnx
+from jax import Array
+from jaxtyping import Float, Int
+
+from prodgen_jax.nets.blocks import ConvTranspose, GroupNorm, affine_silu, conv
+from prodgen_jax.nets.text import FAR, CrossAttention, Words, dense
+from prodgen_jax.nets.vae import LabelEmbedding
+
+HALVINGS = 2  # a code stands for 4 x 4 pixels
+
+
+class Residual(nnx.Module):
+    """x + conv1x1(silu(norm(conv3x3(silu(norm(x))))))."""
+
+    def __init__(self, width: int, *, rngs: nnx.Rngs):
+        self.norm1, self.norm2 = GroupNorm(width, rngs=rngs), GroupNorm(width, rngs=rngs)
+        self.conv1, self.conv2 = conv(width, width, rngs=rngs), conv(width, width, 1, rngs=rngs, zero=True)
+
+    def __call__(self, x: Float[Array, "b h w c"]) -> Float[Array, "b h w c"]:
+        y = self.conv1(affine_silu(x, *self.norm1.affine(x)))
+        return x + self.conv2(affine_silu(y, *self.norm2.affine(y)))
+
+
+class MapEncoder(nnx.Module):
+    """Picture -> a map of vectors, a quarter as large on a side."""
+
+    def __init__(self, channels: int, width: int, code: int, *, rngs: nnx.Rngs):
+        self.downs = nnx.List([conv(channels, width, 4, 2, rngs=rngs), conv(width, 2 * width, 4, 2, rngs=rngs)])
+        self.norm = GroupNorm(width, rngs=rngs)
+        self.rest = nnx.List([Residual(2 * width, rngs=rngs) for _ in range(2)])
+        self.out = conv(2 * width, code, 1, rngs=rngs)
+
+    def __call__(self, x: Float[Array, "b h w c"]) -> Float[Array, "b h/4 w/4 d"]:
+        x = self.downs[0](x)
+        x = self.downs[1](affine_silu(x, *self.norm.affine(x)))
+        for layer in self.rest:
+            x = layer(x)
+        return self.out(x)
+
+
+class MapDecoder(nnx.Module):
+    """A map of vectors -> the mean of every pixel in [-1, 1], and one log-scale per channel shared by all pixels."""
+
+    def __init__(self, channels: int, width: int, code: int, *, rngs: nnx.Rngs):
+        self.enter = conv(code, 2 * width, rngs=rngs)
+        self.rest = nnx.List([Residual(2 * width, rngs=rngs) for _ in range(2)])
+        self.norms = nnx.List([GroupNorm(2 * width, rngs=rngs), GroupNorm(width, rngs=rngs)])
+        self.ups = nnx.List([ConvTranspose(2 * width, width, rngs=rngs), ConvTranspose(width, channels, rngs=rngs)])
+        self.log_scale = nnx.Param(jnp.full(channels, -2.0))
+
+    def __call__(self, z: Float[Array, "b h w d"]) -> tuple[Float[Array, "b 4h 4w c"], Float[Array, "c"]]:
+        x = self.enter(z)
+        for layer in self.rest:
+            x = layer(x)
+        for norm, up in zip(self.norms, self.ups, strict=True):
+            x = up(affine_silu(x, *norm.affine(x)))
+        return nnx.tanh(x), self.log_scale[...]
+
+
+class CodePrior(nnx.Module):
+    """Codes in reading order -> logits of each given those before it, and what is said (a causal transformer).
+
+    codes: how many there are; places: length of a row of them.
+    """
+
+    def __init__(
+        self, codes: int, places: int, width: int, depth: int, attributes: Mapping[str, int], *, rngs: nnx.Rngs
+    ):
+        self.table = nnx.Embed(codes + 1, width, rngs=rngs)  # row 0 stands before the first code
+        self.place = nnx.Param(0.02 * jax.random.normal(rngs.params(), (places, width)))
+        self.labels = LabelEmbedding(attributes, width, rngs=rngs) if attributes else None
+        self.attends = nnx.List([CrossAttention(width, width, rngs=rngs) for _ in range(depth)])
+        self.norms = nnx.List([nnx.LayerNorm(width, rngs=rngs) for _ in range(depth + 1)])
+        self.wide = nnx.List([dense(width, 4 * width, rngs=rngs) for _ in range(depth)])
+        self.narrow = nnx.List([dense(4 * width, width, rngs=rngs, zero=True) for _ in range(depth)])
+        self.out = dense(width, codes, rngs=rngs, zero=True)
+
+    def __call__(self, codes: Int[Array, "b n"], label: Mapping[str, Int[Array, "b"]]) -> Float[Array, "b n codes"]:
+        n = codes.shape[1]
+        x = self.table(jnp.pad(codes[:, :-1] + 1, ((0, 0), (1, 0)))) + self.place[...][:n]
+        if self.labels is not None:
+            x = x + self.labels(label)[:, None]
+        before = jnp.where(jnp.tril(jnp.ones((n, n), bool)), 0.0, FAR)[None, None]
+        for attend, norm, wide, narrow in zip(self.attends, self.norms[:-1], self.wide, self.narrow, strict=True):
+            x = attend(x, Words(attend.norm(x), before))
+            x = x + narrow(nnx.gelu(wide(norm(x))))
+        return self.out(self.norms[-1](x))

@@ -1,0 +1,95 @@
+"""Where a run begins: from nothing, or from what another run has learned, on another catalogue as well."""
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+from jaxtyping import Float
+
+from prodgen_jax.data.captions import TEXT
+from prodgen_jax.errors import InputError
+from prodgen_jax.methods import METHODS
+from prodgen_jax.methods.adapt import LORA, add, name_of, named
+from prodgen_jax.methods.consistency import TEACHER
+from prodgen_jax.methods.core import EXTRA, State
+from prodgen_jax.training.run import Run
+
+Rows = Mapping[str, tuple[Sequence[str], Sequence[str]]]  # {attribute or text: (values known before, values now)}
+
+
+def rows_of(old: dict, new: dict) -> Rows:
+    """What the rows of embedding tables stand for, in two runs' configs."""
+    both = old["attributes"].keys() & new["attributes"].keys()
+    return {**{a: (old["attributes"][a], new["attributes"][a]) for a in both}, TEXT: (old["words"], new["words"])}
+
+
+def carried(
+    table: Float[Array, "n+1 d"], before: Sequence[str], now: Sequence[str], other: int
+) -> Float[Array, "m+1 d"]:
+    """A table's rows for the values `now`: row 0 says nothing; a value that is new begins as row `other` does."""
+    place = {value: i + 1 for i, value in enumerate(before)}
+    return jnp.asarray(table)[np.array([0, *(place.get(value, other) for value in now)])]
+
+
+def begun_from(state: State, run: Run, config: dict) -> State:
+    """A fresh state with the run's averaged parameters in the place of its own.
+
+    config: of the run that begins. Tables of attributes and words are carried over value by value: what is new begins
+    as 'not said', a new word as the unknown one. InputError where the networks differ in anything else.
+    """
+    begun_with(run, config["method"])
+    rows = rows_of(run.config, config)
+
+    def group(name: str, fresh):
+        name = name.removesuffix(TEACHER)
+        if name not in run.params:
+            raise InputError(f"--from {run.path}: has no '{name}'; both need the same network (network={name})")
+        known = named(add(run.params[name], run.params.get(name + LORA, {})))  # what was adapted counts
+
+        def one(path, leaf):
+            place = name_of(path)
+            old = known.get(place)
+            for label, (before, now) in rows.items():
+                if label in place.split(".") and leaf.ndim == 2 and len(leaf) == len(now) + 1 and old is not None:
+                    old = carried(old, before, now, other=1 if label == TEXT else 0)
+            if old is None and any(label in place.split(".") for label in config["attributes"]):
+                return leaf  # an attribute that the other run was not told
+            if old is None or old.shape != leaf.shape:
+                was = "has none" if old is None else f"has {old.shape}"
+                raise InputError(
+                    f"--from {run.path}: {name}.{place} is {leaf.shape} here and the other run {was}; "
+                    "both need the same network (width, multipliers, blocks, ...)"
+                )
+            return jnp.asarray(old, leaf.dtype)
+
+        return jax.tree_util.tree_map_with_path(one, fresh)
+
+    params = {name: fresh if name.endswith(LORA) else group(name, fresh) for name, fresh in state.params.items()}
+    extra = group(EXTRA, state.extra) if EXTRA in run.params else state.extra
+    ema = {name: jax.tree.map(jnp.copy, params[name]) for name in state.ema}
+    return state._replace(params=params, ema=ema, extra=extra)
+
+
+def begun_with(run: Run, method: str) -> dict:
+    """The settings of a run's method, for one that begins from it. InputError where that cannot be.
+
+    A student takes from its teacher what both have, but for how the teacher was trained and draws.
+    """
+    was, family = run.config["method"], METHODS[method]
+    if was != method and was not in family.teachers:
+        raise InputError(f"--from {run.path}: a {was}, and a {method} is to be trained")
+    settings = dataclasses.asdict(run.recipe.method)
+    if was == method:
+        return settings
+    usual = dataclasses.asdict(family.settings())
+    return {k: v for k, v in settings.items() if usual.get(k) == getattr(METHODS[was].settings, k, None)}
+
+
+def check_start(method: str, run: Run | None) -> None:
+    """InputError where a method that learns from another has nothing to begin from."""
+    teachers = METHODS[method].teachers
+    if teachers and run is None:
+        raise InputError(f"{method} learns from a trained {' or '.join(teachers)}: say which by --from RUN")

@@ -1,0 +1,93 @@
+"""Few steps: a student leaps where its teacher walks, keeps to what it was told, and needs a teacher."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from prodgen_jax.cli import main
+from prodgen_jax.errors import InputError
+from prodgen_jax.methods.adapt import named
+from prodgen_jax.methods.consistency import TEACHER, ConsistencySettings
+from prodgen_jax.methods.gaussian import Point
+from prodgen_jax.methods.samplers import Here, renoise
+from prodgen_jax.sampling.sample import sample
+from prodgen_jax.training.fit import fit
+from prodgen_jax.training.run import open_run
+from prodgen_jax.training.start import begun_with
+
+
+@pytest.fixture(scope="module")
+def teacher(two_colors, tiny_recipe, tmp_path_factory):
+    made = tiny_recipe("ddpm", timesteps=100, width=16, condition="colour", batch=32, log_every=50, sheet_every=0)
+    return fit(made, two_colors, tmp_path_factory.mktemp("runs") / "teacher", steps=400)
+
+
+@pytest.fixture(scope="module")
+def student(teacher, two_colors, tmp_path_factory):
+    from prodgen_jax.training.recipe import recipe
+
+    own = {"batch": 32, "log_every": 50, "sheet_every": 0, "sheet_images": 4, "lr": 1e-3, "leaps": 10}
+    made = recipe("consistency", **{**begun_with(teacher, "consistency"), **own})
+    return fit(made, two_colors, tmp_path_factory.mktemp("runs") / "student", steps=300, start=teacher)
+
+
+@pytest.fixture
+def off(off_color):
+    """off(run, **settings): how far 64 pictures are from the nearer of the two colors."""
+    return lambda run, **settings: off_color(sample(run, 64, seed=1, settings=settings)[0]).min(-1).mean()
+
+
+@pytest.mark.slow
+def test_one_leap_is_as_good_as_many_of_the_teachers_steps(off, teacher, student):
+    many, one = off(teacher, sampler="ddim", sample_steps=50), off(teacher, sampler="ddim", sample_steps=1)
+    assert many < one
+    assert off(student, sample_steps=1) < (many + one) / 2
+
+
+@pytest.mark.slow
+def test_it_draws_what_it_is_told(off_color, student):
+    for i, name in enumerate(("red", "blue")):
+        images = sample(student, 16, where={"colour": name}, settings={"sample_steps": 2})[0]
+        assert (off_color(images)[:, i] < 40).mean() > 0.8
+
+
+def test_the_teacher_stays_and_settings_are_inherited(teacher, student):
+    group = "unet"
+    old, kept, moved = (
+        named(p) for p in (teacher.params[group], student.params[group + TEACHER], student.params[group])
+    )
+    assert all(np.array_equal(old[name], kept[name]) for name in old)
+    assert not all(np.array_equal(old[name], moved[name]) for name in old)
+    s, usual = student.recipe.method, ConsistencySettings()
+    assert (s.width, s.timesteps, s.condition) == (16, 100, ("colour",))
+    assert (s.sampler, s.sample_steps) == (usual.sampler, usual.sample_steps)
+
+
+def test_renoise_puts_fresh_noise_on_the_estimate():
+    p = Point(*(jnp.float32(v) for v in (0.5, 0.6, 0.8, 0.0, 0.0)))
+    x, x0, noise = (jax.random.normal(jax.random.key(i), (2, 4)) for i in range(3))
+    np.testing.assert_allclose(renoise(Here(x, x0, x0, noise, p, p, p)), 0.6 * x0 + 0.8 * noise, atol=1e-6)
+
+
+def test_without_a_teacher_it_is_refused(two_colors, tiny_recipe, tiny, run, tmp_path, capsys):
+    with pytest.raises(InputError, match="consistency learns from a trained ddpm: say which by --from RUN"):
+        fit(tiny_recipe("consistency"), tiny, tmp_path / "a", steps=1)
+    command = ["train", "consistency", str(two_colors.path), "--out", str(tmp_path / "b"), "--steps", "1"]
+    assert main([*command, "--from", str(run.path)]) == 2
+    assert "a vae, and a consistency is to be trained" in capsys.readouterr().err
+
+
+def test_command(teacher, two_colors, tmp_path):
+    out = tmp_path / "run"
+    command = ["train", "consistency", str(two_colors.path), "--from", str(teacher.path), "--out", str(out)]
+    assert main([*command, "--steps", "2", "--set", "batch=16", "--set", "sheet_images=4"]) == 0
+    assert open_run(out).recipe.method.timesteps == 100
+
+
+@pytest.mark.parametrize("settings, message", [({"leaps": 0}, "leaps=0: must be 1"), ({"huber": 0}, "huber=0.0: must")])
+def test_what_is_refused(tiny_recipe, settings, message):
+    from prodgen_jax.methods import Spec
+
+    with pytest.raises(InputError, match=message):
+        tiny_recipe("consistency", **settings).build(Spec(8))
