@@ -17,7 +17,7 @@ def attributes_of(method: str, condition: tuple[str, ...], drop: float, spec: Sp
     attributes = {name: choose(dict(spec.attributes), name, "condition") for name in condition}
     if not (attributes or spec.attributes):
         raise InputError(
-            f"{method}: this set has no attributes to condition on; prepare it with some, or train another"
+            f"{method}: this set has no attributes to condition on; train dcgan or vae, or prepare it with some"
         )
     if not 0 <= drop <= 1:
         raise InputError(f"drop={drop}: must be a share from 0 to 1")

@@ -14,7 +14,7 @@ from prodgen_jax.data.captions import TEXT, Vocabulary, vocabulary
 from prodgen_jax.data.prepared import PreparedSet
 from prodgen_jax.errors import InputError
 from prodgen_jax.methods import METHODS, Spec
-from prodgen_jax.methods.core import Method, Params, init_state
+from prodgen_jax.methods.core import Method, Params, State, init_state
 from prodgen_jax.methods.spec import choose
 from prodgen_jax.training.checkpoint import Checkpoints
 from prodgen_jax.training.recipe import Recipe, recipe
@@ -83,34 +83,39 @@ class Run:
                 raise InputError(f"setting '{key}' cannot be changed after training; {may}")
         return recipe(name, **{**trained, **settings}).build(self.spec)
 
+    @property
+    def is_file(self) -> bool:
+        """Whether it is a model made by `export`, without checkpoints."""
+        return self.path.suffix == SUFFIX
+
     @cached_property
-    def _restored(self) -> tuple[Params, int, dict]:
-        """(averaged parameters, steps, what stands beside them)."""
+    def _like(self) -> State:
         method = self.method  # made here: made within the trace, it would keep what is traced
         like = jax.eval_shape(lambda: init_state(method, jax.random.key(0)))
-        if self.path.suffix == SUFFIX:
-            return read_params(self.path, like.averaged), self.config["step"], {"seconds": self.config["seconds"]}
-        with Checkpoints(self.path / self.part) as saves:
-            state, meta = saves.restore(like._replace(key=jax.random.key(0)))
-        return state.averaged, int(state.step), meta
+        return like._replace(key=jax.random.key(0))
 
-    @property
+    @cached_property
+    def _restored(self) -> tuple[State, dict]:
+        with Checkpoints(self.path / self.part) as saves:
+            return saves.restore(self._like)
+
+    @cached_property
     def params(self) -> Params:
-        return self._restored[0]
+        return read_params(self.path, self._like.averaged) if self.is_file else self._restored[0].averaged
 
     @property
     def step(self) -> int:
-        return self._restored[1]
+        return self.config["step"] if self.is_file else int(self._restored[0].step)
 
     @property
     def seconds(self) -> float:
         """Seconds of training behind the newest checkpoint."""
-        return self._restored[2]["seconds"]
+        return (self.config if self.is_file else self._restored[1])["seconds"]
 
     @property
     def best(self) -> dict | None:
         """{metric, value, step, waited} of the best check so far, None where there was none."""
-        best = self._restored[2].get("best")
+        best = None if self.is_file else self._restored[1].get("best")
         return best if best and best["step"] else None
 
     @property
@@ -145,7 +150,7 @@ def open_run(path: str | Path) -> Run:
         config = json.loads((path / "config.json").read_text(encoding="utf-8"))
         return Run(
             path,
-            {"words": config.get("words", []), "start": config.get("start"), **{name: config[name] for name in CONFIG}},
+            {**{name: config[name] for name in CONFIG}, "words": config.get("words", []), "start": config.get("start")},
             part,
         )
     except (OSError, ValueError, KeyError, TypeError) as error:

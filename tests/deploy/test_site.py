@@ -180,8 +180,8 @@ def test_what_is_timed_has_the_machine_for_itself(tmp_path):
     }
     paths = [tmp_path / f"{name}.ipynb" for name in sources]
     for path, source in zip(paths, sources.values(), strict=True):
-        cells = [new_markdown_cell("MINUTES of reading"), new_code_cell(source)]
-        nbformat.write(new_notebook(cells=cells), path)
+        cells = [nbformat.v4.new_markdown_cell("MINUTES of reading"), nbformat.v4.new_code_cell(source)]
+        nbformat.write(nbformat.v4.new_notebook(cells=cells), path)
     found = [[path.stem for path in batch] for batch in batches(paths, smoke=False)]
     alone = [["00_start"], ["20_gan"], ["40_speed"]]
     assert found == [*alone, ["10_data", "50_text"], ["70_evaluation", "90_scaling"]]

@@ -30,7 +30,7 @@ class Told(nnx.Module):
         self.net = net
 
     def __call__(self, x, t):
-        return self.net(t, {})
+        return self.net(t, {})[0]
 
 
 @pytest.fixture(scope="module")
@@ -73,13 +73,15 @@ def test_a_step_in_bf16_is_a_step(start, batch, name):
     assert all(bool(jnp.isfinite(leaf).all()) for leaf in lasting)
 
 
-@pytest.mark.parametrize("name", METHODS)
+@pytest.mark.parametrize("name", [name for name in METHODS if name != "vqvae"])  # codes and their prior: float32
 def test_every_product_is_one_of_bf16(start, batch, name):
     """Operands of all convolutions and matrix products, forward and back, as the program is handed to XLA.
 
     Attention's softmax is float32, so in its backward pass one side of a product may be.
     """
-    method, state = start(name, "bf16", **({"flow": 0} if name == "vae" else {}))  # the prior stays in float32
+    method, state = start(
+        name, "bf16", **({"flow": 0} if name in ("ae", "vae", "cvae") else {})
+    )  # the prior stays in float32
     keys = jax.random.split(jax.random.key(0), BATCH)
     for turn in method.turns:
 

@@ -160,9 +160,9 @@ def test_a_stream_reads_its_own_rows_alone(tiny):
     source, indices = next(open_feed(watched, 8, 0, "stream", 0, host_rows(8, 2, 1)).batches(0))
     assert source["image"].shape[0] == len(indices) == 4 and read_rows
     order_of_second = order(len(split), 8, 0, host_rows(8, 2, 1))
-    wanted = np.stack([order_of_second(step) for step in range(len(read_rows))])
-    assert sorted(map(tuple, read_rows)) == sorted(map(tuple, wanted))
-    np.testing.assert_array_equal(wanted[0], order(len(split), 8, 0)(0)[4:])
+    wanted = {tuple(order_of_second(step)) for step in range(64)}  # it reads ahead, in threads
+    assert {tuple(rows) for rows in list(read_rows)} <= wanted
+    np.testing.assert_array_equal(order_of_second(0), order(len(split), 8, 0)(0)[4:])
 
 
 @pytest.mark.parametrize(
