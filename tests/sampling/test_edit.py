@@ -11,7 +11,7 @@ from prodgen_jax.sampling.edit import edit, mask_of, open_photo, set_in, with_ba
 from prodgen_jax.training.fit import fit
 
 
-@pytest.fixture(scope="module", params=["ddpm", "edm"])
+@pytest.fixture(scope="module", params=["edm"])
 def trained(request, tiny, tiny_recipe, tmp_path_factory):
     made = tiny_recipe(request.param, condition="type")
     return fit(made, tiny, tmp_path_factory.mktemp("runs") / request.param, steps=2)
