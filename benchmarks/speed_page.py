@@ -71,14 +71,13 @@ nothing: kernel gradients as nine matrix products over shifted maps, as three ov
 as matrix products; XLA's own oneDNN; wider vectors; another scheduler; and, against the copies of donated moments and
 parameters that XLA makes in every step (it computes what is stored a second time where it is used), a division that
 it cannot see through. malloc that never gives memory back was faster for DCGAN and VAE at 64 px, slower for the
-U-Net, and is left to who wants it (MALLOC_MMAP_MAX_=0, MALLOC_TRIM_THRESHOLD_). Several steps in one dispatch cannot
-gain more than the 0.4 ms that a dispatch costs. A tuned convolution by FFI would need a compiler on the user's
-machine. What helped, and is in the package: kernel gradients of transposed convolutions as the strided one's,
+U-Net, and is left to who wants it (MALLOC_MMAP_MAX_=0, MALLOC_TRIM_THRESHOLD_). Several steps in one dispatch could
+only save the dispatch, which is a small part of a step. A tuned convolution by FFI would need a compiler on the
+user's machine. What helped, and is in the package: kernel gradients of transposed convolutions as the strided one's,
 GroupNorm by sums, one written-out gradient for normalization and SiLU, steps compiled ahead (pmap's own dispatch is
-slow), and no YNNPACK. Of the transformer's step a profile shows about half in matrix products, which run at this
-machine's peak; the other half is many passes over memory between them, each under 3 ms: activations turned over for
-the weights' gradients, sums of columns for biases' gradients, GELU and its gradient, and copies of donated
-parameters. torch.compile merges more of these. YNNPACK is not it."""
+slow), and no YNNPACK. Of the transformer's step a profile shows a large part outside the matrix products, in many
+short passes over memory: activations turned over for the weights' gradients, sums of columns for biases' gradients,
+GELU and its gradient, and copies of donated parameters. torch.compile merges more of these. YNNPACK is not it."""
 SHORT = """A size or a part that is missing here was not measured: a run that is ended early leaves the rows that it
 has. No GPU was at hand: there is no figure of one. A TPU was never used; `tests/training/test_lowering.py` lowers
 each step and sampler for both. PyTorch has its waiting threads passive, both memory formats, and torch.compile; with

@@ -33,9 +33,11 @@ def run(args: argparse.Namespace) -> None:
     import numpy as np
 
     from prodgen_jax.data.images import save_png
-    from prodgen_jax.sampling.edit import edit, mask_of, open_photo, with_background
+    from prodgen_jax.sampling.edit import check_places, edit, mask_of, open_photo, with_background
     from prodgen_jax.training.run import open_run
 
+    places = [Path(args.out) / f"{Path(path).stem}.png" for path in args.photos]
+    check_places(args.photos, places)
     model = open_run(args.run)
     photos = [np.asarray(open_photo(path)) for path in args.photos]
     only = args.only or ("background" if args.background else None)
@@ -47,6 +49,6 @@ def run(args: argparse.Namespace) -> None:
         said = {"where": parse_pairs(list_of(args.where or ""), "--where"), "text": args.text}
         settings = parse_pairs(args.set, "--set")
         photos = edit(model, photos, strength=strength, changes=changes, seed=args.seed, settings=settings, **said)
-    for path, photo in zip(args.photos, photos, strict=True):
-        save_png(Path(args.out) / f"{Path(path).stem}.png", photo)
+    for place, photo in zip(places, photos, strict=True):
+        save_png(place, photo)
     print(f"{args.out}: {len(photos)} pictures")

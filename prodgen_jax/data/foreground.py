@@ -23,8 +23,9 @@ def silhouette(image: UInt8[np.ndarray, "h w 3"], apart: int = APART) -> Bool[np
 
     A white shirt on white has holes in its foreground, and most of them lie within its outline.
     """
-    found = ndimage.binary_closing(np.pad(foreground(image[None], apart)[0], 2), iterations=2)[2:-2, 2:-2]
-    whole = ndimage.binary_fill_holes(found | foreground(image[None], apart)[0])
+    found = foreground(image[None], apart)[0]
+    closed = ndimage.binary_closing(np.pad(found, 2), iterations=2)[2:-2, 2:-2]
+    whole = ndimage.binary_fill_holes(closed | found)
     parts, n = ndimage.label(whole)
     sizes = np.bincount(parts.ravel(), minlength=n + 1)
     sizes[0] = 0

@@ -1,4 +1,4 @@
-"""Attributes that a GAN or a VAE is conditional on: which they are, and how they are hidden while training."""
+"""What a method is conditional on: which attributes, how they are hidden while training, and what is asked for."""
 
 from collections.abc import Mapping
 
@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Int
 
+from prodgen_jax.data.captions import unsaid
 from prodgen_jax.errors import InputError
 from prodgen_jax.methods.spec import Spec, choose
 
@@ -39,6 +40,6 @@ def hide(keys, label: Label, drop: float) -> dict[str, Int[Array, "b"]]:
     return {name: jnp.where(hidden[:, i], -1, values) for i, (name, values) in enumerate(label.items())}
 
 
-def asked(attributes: Mapping[str, int], cond: Label, n: int) -> dict[str, Int[Array, "n"]]:
-    """What n pictures are asked for: -1 for the attributes that `cond` does not name."""
-    return {name: cond.get(name, jnp.full(n, -1)) for name in attributes}
+def asked(attributes: Mapping[str, int], cond: Label, n: int) -> dict[str, Int[Array, "n ..."]]:
+    """What n pictures are asked for: -1 for the attributes and the text that `cond` does not name."""
+    return {name: cond.get(name, unsaid(name, n)) for name in attributes}

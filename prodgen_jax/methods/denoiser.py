@@ -15,9 +15,9 @@ from flax import nnx
 from jax import Array
 from jaxtyping import Float, Shaped
 
-from prodgen_jax.data.captions import unsaid
 from prodgen_jax.errors import InputError
 from prodgen_jax.methods.backbone import BACKBONES, BackboneSettings
+from prodgen_jax.methods.conditions import asked
 from prodgen_jax.methods.core import Method, Turn, power_ema
 from prodgen_jax.methods.gan import fold, normal
 from prodgen_jax.methods.gaussian import (
@@ -146,7 +146,7 @@ def denoiser(s: DenoiserSettings, spec: Spec, frame: Frame) -> Method:
         return {"denoise": errors(params, batch, keys, 0.0, 0.0)[0].mean()}
 
     def draw(params, keys, cond, times, kept=None):
-        label = {name: cond.get(name, unsaid(name, keys.shape[0])) for name in said}
+        label = asked(said, cond, keys.shape[0])
         told = guided(lambda x, p, label: estimate(frame, network(params, label), x, p), label, guidance)
         # estimates are held to [-1, 1], where pictures live; a rule's eps is made to agree with them
         return sample_loop(lambda x, p: jnp.clip(told(x, p), -1, 1), frame.rule, frame.path(times), keys, shape, kept)

@@ -72,18 +72,25 @@ def blend(
 
 
 def guided(denoise: Callable, label: Labels, g: Guidance) -> Callable:
-    """(x, point, labels) -> x_0 becomes (x, point) -> x_0. One evaluation where nothing is guided, else two in one."""
+    """(x, point, labels) -> x_0 becomes (x, point) -> x_0. One evaluation where nothing is guided, else two in one.
+
+    point: one for all pictures, as a sampler has it, or one for each, as training has it.
+    """
 
     def one(x: Array, p: Point) -> Array:
         return denoise(x, p, label)
 
     def both(x: Array, p: Point) -> Array:
         twice = {name: jnp.concatenate([value, jnp.full_like(value, -1)]) for name, value in label.items()}
-        said, blank = jnp.split(denoise(jnp.concatenate([x, x]), p, twice), 2)
+        points = Point(*(jnp.concatenate([field, field]) if jnp.ndim(field) else field for field in p))
+        said, blank = jnp.split(denoise(jnp.concatenate([x, x]), points, twice), 2)
         return blend(said, blank, g.scale, g.rescale)
 
     def within(x: Array, p: Point) -> Array:
-        return jax.lax.cond((g.least <= p.level) & (p.level <= g.most), both, one, x, p)
+        here = (g.least <= p.level) & (p.level <= g.most)
+        if jnp.ndim(here):
+            return jnp.where(here.reshape(-1, *(1,) * (x.ndim - 1)), both(x, p), one(x, p))
+        return jax.lax.cond(here, both, one, x, p)
 
     if g.scale == 1:
         return one

@@ -112,9 +112,13 @@ class Networks:
         """z ~ p(z) from u ~ N(0, 1)."""
         return self.whole(params, "prior").inverse(u, *self.said(params, label))
 
+    def to_noise(self, params, z: Float[Array, "b z"], label: Label | None = None) -> tuple[Array, Array]:
+        """u [b z] that `from_noise` makes z of, and log |det du/dz| [b]."""
+        return self.whole(params, "prior").forward(z, *self.said(params, label))
+
     def log_prior(self, params, z: Float[Array, "b z"], label: Label | None = None) -> Float[Array, "b"]:
         """log p(z) in nats."""
-        u, log_det = self.whole(params, "prior").forward(z, *self.said(params, label))
+        u, log_det = self.to_noise(params, z, label)
         return log_det - 0.5 * jnp.sum(u**2 + LOG_2PI, axis=-1)
 
 

@@ -119,6 +119,17 @@ def with_background(photo: Photo, ground: str) -> Photo:
     return np.where(silhouette(photo)[..., None], photo, behind)
 
 
+def check_places(photos: Sequence[str | Path], places: Sequence[Path]) -> None:
+    """InputError where a result would be written over a photo, or over another result."""
+    for photo, place in zip(photos, places, strict=True):
+        if any(place.resolve() == Path(other).resolve() for other in photos):
+            raise InputError(f"{place}: is one of the photos; choose another folder for --out")
+        if places.count(place) > 1:
+            raise InputError(
+                f"{photo}: another photo has the name {place.stem} too; edit them one call after the other"
+            )
+
+
 def open_photo(path: str | Path, mode: str = "RGB") -> Image.Image:
     """A picture file, upright. InputError if it is none."""
     try:

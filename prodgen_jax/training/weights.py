@@ -9,18 +9,15 @@ from pathlib import Path
 
 import jax
 import jax.numpy as jnp
-import ml_dtypes
 import numpy as np
 
 from prodgen_jax.errors import InputError
+from prodgen_jax.methods.adapt import named
 from prodgen_jax.methods.core import Params
+from prodgen_jax.methods.precision import PRECISIONS
 
 SUFFIX = ".safetensors"
-NUMBERS = {"fp32": np.float32, "bf16": ml_dtypes.bfloat16}
-
-
-def names_of(params: Params) -> dict[str, jax.Array]:
-    return {jax.tree_util.keystr(path): leaf for path, leaf in jax.tree_util.tree_flatten_with_path(params)[0]}
+NUMBERS = {name: jnp.dtype(number) for name, number in PRECISIONS.items()}
 
 
 def save_weights(path: str | Path, params: Params, facts: Mapping, numbers: str = "bf16") -> None:
@@ -32,7 +29,7 @@ def save_weights(path: str | Path, params: Params, facts: Mapping, numbers: str 
         raise InputError(f"{path}: name the file *{SUFFIX}")
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f"{path.name}.partial")
-    arrays = {name: np.asarray(leaf).astype(NUMBERS[numbers]) for name, leaf in names_of(params).items()}
+    arrays = {name: np.asarray(leaf).astype(NUMBERS[numbers]) for name, leaf in named(params).items()}
     save_file(arrays, part, metadata={"run": json.dumps(facts)})
     part.replace(path)
 
@@ -52,7 +49,7 @@ def read_params(path: Path, like: Params) -> Params:
     """The parameters, in the types of `like`. InputError where they are not of its shapes, or damaged."""
     from safetensors import SafetensorError, safe_open
 
-    wanted = names_of(like)
+    wanted = named(like)
     try:
         with safe_open(path, "np") as file:
             found = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118

@@ -59,12 +59,12 @@ def test_with_adapters_the_network_itself_stays(name, tiny, tiny_recipe, tmp_pat
 
 
 def test_adapters_are_few():
-    """At the network's usual size, rank 4 is about a twentieth of it."""
+    """At the network's usual size, adapters are under a twentieth of it."""
     from prodgen_jax.training.recipe import recipe
 
     params = jax.eval_shape(recipe("ddpm", adapt="lora").build(Spec(32)).init, jax.random.key(0))[0]
     count = {group: sum(leaf.size for leaf in jax.tree.leaves(tree)) for group, tree in params.items()}
-    assert 0.01 < count["unet" + LORA] / count["unet"] <= 0.065
+    assert 0.01 < count["unet" + LORA] / count["unet"] <= 0.05
 
 
 @pytest.mark.parametrize(

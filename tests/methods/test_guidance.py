@@ -91,6 +91,18 @@ def test_the_interval_of_guidance(sigma, on):
     np.testing.assert_allclose(found, expected, rtol=1e-6)
 
 
+@pytest.mark.parametrize("bounds", [(0.0, float("inf")), (0.3, 1.5)])
+def test_each_picture_may_stand_at_a_point_of_its_own(bounds):
+    """As in training: what is guided at many points at once is what is guided at each alone."""
+    x, label = jnp.array([[0.7], [0.1], [-0.4]]), {"type": jnp.array([0, 1, 1])}
+    sigmas, told = jnp.array([[0.2], [0.5], [2.0]]), Guidance(3.0, *bounds)
+    together = guided(denoise, label, told)(x, exploding(sigmas))
+    for i in range(3):
+        own = {"type": label["type"][i : i + 1]}
+        alone = guided(denoise, own, told)(x[i : i + 1], exploding(sigmas[i, 0]))
+        np.testing.assert_allclose(together[i : i + 1], alone, rtol=1e-5)
+
+
 def test_rescale_gives_the_deviation_back():
     """Lin 2024, eq. 15 and 16, per picture."""
     said, blank = (jax.random.normal(jax.random.key(i), (2, 4, 4, 3)) for i in (0, 1))

@@ -128,3 +128,17 @@ def test_command(trained, shoe, tmp_path, capsys):
     np.testing.assert_array_equal(after, with_background(before, "#00ff00"))
     assert main([*command]) == 0 and Image.open(tmp_path / "out" / "shoe.png").size == (8, 8)
     assert main([*command, "--strength", "2"]) == 2 and "strength=2.0" in capsys.readouterr().err
+
+
+def test_nothing_is_written_over(trained, shoe, tmp_path, capsys):
+    (tmp_path / "more").mkdir()
+    paths = [tmp_path / "shoe.png", tmp_path / "more" / "shoe.png"]
+    for path in paths:
+        Image.fromarray(shoe).save(path)
+    for photos, out, named in (
+        (paths[:1], tmp_path, "is one of the photos"),
+        (paths, tmp_path / "out", "another photo"),
+    ):
+        assert main(["edit", str(trained.path), *map(str, photos), "--out", str(out)]) == 2
+        assert named in capsys.readouterr().err
+    np.testing.assert_array_equal(np.asarray(Image.open(paths[0])), shoe)
