@@ -12,6 +12,8 @@ COMPARED  := $(if $(wildcard $(DATA)/prepared.json),$(DATA),$(OUT)/compare/set)
 UV        := $(shell command -v uv 2>/dev/null)
 INSTALL   := $(if $(UV),$(UV) pip install --python $(BIN)/python,$(BIN)/python -m pip install --disable-pip-version-check --no-compile -q)
 
+PYTEST    := OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist loadfile
+
 .DEFAULT_GOAL := help
 .PHONY: help report smoke test quick compare bench lab pins clean
 
@@ -36,10 +38,10 @@ test: $(READY) ## lint, format, notebooks without outputs, all tests
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(if $(wildcard $(NOTEBOOKS)/*.ipynb),$(BIN)/nbstripout --keep-id --verify $(NOTEBOOKS)/*.ipynb)
-	$(BIN)/python -m pytest -n auto --dist loadfile
+	$(PYTEST)
 
 quick: $(READY) ## the tests without the slow ones
-	$(BIN)/python -m pytest -n auto --dist loadfile -m "not slow"
+	$(PYTEST) -m "not slow"
 
 compare: $(READY) ## every family within the same minutes, small: OUT/compare/compare.md; DATA= as above
 	[ -e $(COMPARED)/prepared.json ] || $(BIN)/prodgen prepare $(or $(DATA),demo:2000) --out $(COMPARED)

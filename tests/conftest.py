@@ -15,6 +15,7 @@ import pytest
 from PIL import Image
 
 from prodgen_jax.data.prepared import PreparedSet, open_prepared, write_meta, write_split
+from prodgen_jax.deploy.site_run import COMPILE_FAST
 
 ROOT = Path(__file__).resolve().parents[1]
 TYPES, COLORS = ("shirt", "shoe", "bag"), ("red", "blue")
@@ -34,18 +35,19 @@ TINY = {
     "consistency": {"multipliers": (1,), "attend": (0,), "timesteps": 20, "sample_steps": 2, "leaps": 5, "warmup": 1},
 }
 
-# Read when jax is imported. What tests compile runs a few times: compiled fast and not well, they take half as long.
-COMPILE_FAST = "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true"
+# Read when jax is imported.
 os.environ["XLA_FLAGS"] = " ".join(filter(None, [os.environ.get("XLA_FLAGS"), COMPILE_FAST]))
 os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0.2"
 
 
 @pytest.fixture(scope="session", autouse=True)
-def apart(tmp_path_factory):
-    """No progress lines, and nothing read from or written to the user's cache."""
+def apart(tmp_path_factory, worker_id):
+    """No progress lines, nothing read from or written to the user's cache, and one cache for all workers."""
+    folder = tmp_path_factory.getbasetemp()
+    folder = folder if worker_id == "master" else folder.parent
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PRODGEN_PROGRESS", "0")
-        patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
+        patch.setenv("XDG_CACHE_HOME", str(folder / "cache"))
         yield
 
 

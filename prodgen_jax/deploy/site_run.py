@@ -10,7 +10,10 @@ from prodgen_jax.deploy.site_stamp import PACKAGE, digest
 from prodgen_jax.errors import InputError
 from prodgen_jax.progress import Progress
 
-COMPILE_FAST = "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true"
+COMPILE_FAST = (  # XLA's flags for what runs a few times: half the time to compile, and not well
+    "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true "
+    "--xla_cpu_use_fusion_emitters=false --xla_cpu_parallel_codegen_split_count=1"
+)
 COLORS = re.compile(r"\x1b\[[0-9;]*m")  # a traceback's terminal colors
 
 
@@ -87,8 +90,13 @@ def run_cells(path: Path, values: dict, what: str, log: Path):
 
 
 def environment(smoke: bool) -> dict[str, str]:
-    """The kernel's: it imports this very package, installed or not; a smoke run compiles fast and not well."""
+    """The kernel's: it imports this very package, installed or not; a smoke run compiles fast and not well.
+
+    numpy keeps to one thread: where two wait for the same cores as XLA's, a small matrix product takes four times as
+    long, and large ones are XLA's.
+    """
     added = {"PYTHONPATH": joined(os.pathsep, str(PACKAGE.parent), os.environ.get("PYTHONPATH"))}
+    added["OPENBLAS_NUM_THREADS"] = os.environ.get("OPENBLAS_NUM_THREADS", "1")
     if smoke:
         added["XLA_FLAGS"] = joined(" ", os.environ.get("XLA_FLAGS"), COMPILE_FAST)
     return os.environ | added

@@ -19,7 +19,6 @@ from prodgen_jax.training.parallel import NEVER, period, pick_devices, share
 FLAGS = (
     "--xla_force_host_platform_device_count=8",
     "--xla_cpu_collective_call_terminate_timeout_seconds=600",  # on a busy core they wait long for each other
-    "--xla_backend_optimization_level=0",  # no time is spent on making steps fast that are played four times
 )
 EIGHT = {"XLA_FLAGS": " ".join([os.environ["XLA_FLAGS"], *FLAGS])}
 SCRIPT = Path(__file__).with_name("on_devices.py")
@@ -62,8 +61,8 @@ def agree(ends, wanted, most=1e-4):
         assert metrics == pytest.approx(wanted, rel=1e-3, abs=1e-4)
 
 
-# edm, flow, consistency, ae and cvae share nothing between devices that ddpm and vae do not; the last two are below
-TWINS = ("edm", "flow", "consistency", "ae", "cvae", "vae", "wgan_gp")
+# These share nothing between devices that ddpm, dcgan and vae do not; the last two are below.
+TWINS = ("edm", "flow", "consistency", "cgan", "ae", "cvae", "vae", "wgan_gp")
 
 
 def test_one_device_equals_eight(tiny, tiny_recipe, finish):
@@ -76,7 +75,7 @@ def test_one_device_equals_eight(tiny, tiny_recipe, finish):
 
 WAYS = {"pmap": {}, "shard_map": {"parallel": "shard_map"}}
 PARTS = {"whole": {}, "parts": {"accumulate": 2}}
-GAMES = {"vae": {}, "wgan_gp": {"n_critic": 1}}  # one turn, and two
+GAMES = {"vae": {"flow": 0}, "wgan_gp": {"n_critic": 1}}  # one turn, and two
 
 
 @pytest.mark.slow
