@@ -49,23 +49,33 @@ def indices(name: str, column: Sequence[str], values: Sequence[str]) -> Int[np.n
     return np.array([place[str(value)] for value in column], int)
 
 
-def askable(run: Run) -> list[str]:
-    """Attributes that a run can be asked for, by themselves or in words."""
-    return list(run.attributes) if TEXT in run.method.conditions else list(run.method.conditions)
+def askable(run: Run, prepared: PreparedSet) -> list[str]:
+    """Attributes of a set that a run can be asked for: those it is conditional on; if it reads text, all, in words.
+
+    InputError where the set's values are not those that the run was trained with, for they are told by their place.
+    """
+    for name in run.method.conditions:
+        if name != TEXT and list(run.attributes[name]) != list(prepared.attributes.get(name, ())):
+            was = "has no such attribute" if name not in prepared.attributes else "has other values of it"
+            raise InputError(
+                f"{run.path}: is conditional on '{name}', and {prepared.path} {was}; "
+                "measure it on a set of the catalogue that it was trained on"
+            )
+    return list(prepared.attributes) if TEXT in run.method.conditions else list(run.method.conditions)
 
 
 def as_in_training(run: Run, prepared: PreparedSet, n: int, seed: int) -> dict[str, Int[np.ndarray, "n"]]:
     """What to ask a conditional run for: the attributes of n training rows, together as they stand there."""
     labels = prepared.split("train").labels
     rows = np.random.default_rng(seed).choice(prepared.splits["train"], n)
-    return {name: labels[name][rows].astype(np.int32) for name in askable(run)}
+    return {name: labels[name][rows].astype(np.int32) for name in askable(run, prepared)}
 
 
-def spoken(run: Run, asked: Asked) -> dict[str, Int[np.ndarray, "n ..."]]:
+def spoken(run: Run, prepared: PreparedSet, asked: Asked) -> dict[str, Int[np.ndarray, "n ..."]]:
     """What a run's sampler is told, so that it draws the attributes asked for: as attributes, in words, or as both."""
     cond = {name: asked[name] for name in run.method.conditions if name in asked}
     if TEXT in run.method.conditions:
-        cond[TEXT] = in_words(asked, run.attributes, run.vocabulary)
+        cond[TEXT] = in_words(asked, prepared.attributes, run.vocabulary)
     return cond
 
 
@@ -125,8 +135,8 @@ def score(read: np.ndarray, wanted: np.ndarray, real: float, rng: np.random.Gene
 # --- leakage and unseen pairs -------------------------------------------------------------------------------------
 
 
-def readable(run: Run, judge: FeatureNetwork) -> list[str]:
-    return [name for name in askable(run) if name in judge.settings.classes]
+def readable(run: Run, prepared: PreparedSet, judge: FeatureNetwork) -> list[str]:
+    return [name for name in askable(run, prepared) if name in judge.settings.classes]
 
 
 def another(wanted: Int[np.ndarray, "n"], values: Sequence[int], rng: np.random.Generator) -> Int[np.ndarray, "n"]:
@@ -144,11 +154,11 @@ def leakage(run: Run, prepared: PreparedSet, judge: FeatureNetwork, n: int = 192
     move, the others no more than two values that are alike to the judge do. "followed": share in which the changed
     attribute is read as asked. "another_seed": share that moves when only the noise is changed, as a yardstick.
     """
-    rng, names = np.random.default_rng(seed), readable(run, judge)
+    rng, names = np.random.default_rng(seed), readable(run, prepared, judge)
     asked = as_in_training(run, prepared, n, seed)
 
     def read(wanted: Asked, noise: int) -> dict[str, np.ndarray]:
-        return judge.predict(draw(run.method, run.params, n, noise, spoken(run, wanted)))
+        return judge.predict(draw(run.method, run.params, n, noise, spoken(run, prepared, wanted)))
 
     before, other_noise, moved, followed = read(asked, seed), read(asked, seed + 1), {}, {}
     for changed in names:
@@ -173,7 +183,7 @@ def unseen_pairs(run: Run, prepared: PreparedSet, judge: FeatureNetwork, n: int 
 
     Unseen pairs are values that the catalog has, but never together. The judge has not seen such pairs either.
     """
-    rng, names, found = np.random.default_rng(seed), readable(run, judge), []
+    rng, names, found = np.random.default_rng(seed), readable(run, prepared, judge), []
     labels = prepared.split("train").labels
     for a, b in ((a, b) for i, a in enumerate(names) for b in names[i + 1 :]):
         known, unseen = pairs_of(labels, a, b, judge)
@@ -183,7 +193,7 @@ def unseen_pairs(run: Run, prepared: PreparedSet, judge: FeatureNetwork, n: int 
             continue
         for kind, pairs in (("seen", known), ("new", unseen)):
             wanted = pairs[rng.integers(0, len(pairs), n)].astype(np.int32)
-            asked = spoken(run, {a: wanted[:, 0], b: wanted[:, 1]})
+            asked = spoken(run, prepared, {a: wanted[:, 0], b: wanted[:, 1]})
             read = judge.predict(draw(run.method, run.params, n, seed, asked))
             hits = int(((read[a] == wanted[:, 0]) & (read[b] == wanted[:, 1])).sum())
             entry[kind] = {"n": n, "both_right": hits / n, "interval": wilson(hits, n)}

@@ -20,7 +20,7 @@ def draw_asked(run: Run, prepared: PreparedSet, n: int, seed: int) -> tuple[UInt
     if not run.method.conditions:
         return sample(run, n, seed)[0], {}
     asked = as_in_training(run, prepared, n, seed)
-    return draw(run.method, run.params, n, seed, spoken(run, asked)), asked
+    return draw(run.method, run.params, n, seed, spoken(run, prepared, asked)), asked
 
 
 def evaluate_run(

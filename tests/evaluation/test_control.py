@@ -1,5 +1,6 @@
 """Control, read by a second network: perfect, shuffled and leaky makers of pictures get what they deserve."""
 
+from dataclasses import replace
 from types import SimpleNamespace
 
 import jax
@@ -13,6 +14,7 @@ from prodgen_jax.evaluation.features import feature_network
 from prodgen_jax.evaluation.halves import part_of_training
 
 KINDS, COLOURS = 3, 4
+VALUES = {"shape": ["disc", "square", "bar"], "colour": ["red", "green", "blue", "black"]}
 
 
 @pytest.fixture(scope="module")
@@ -41,7 +43,7 @@ def maker(shelf, leaky=False):
         return table[cond["shape"], colour, which]
 
     method = SimpleNamespace(sample=sample, conditions=("shape", "colour"))
-    return SimpleNamespace(method=method, params={})
+    return SimpleNamespace(path="maker", method=method, params={}, attributes=VALUES)
 
 
 def test_the_second_network_is_another_one(prepared, network, judge):
@@ -106,9 +108,18 @@ def test_unseen_pairs(prepared, judge, shelf):
     assert entry["unseen"] == 0 and "every pair" in entry["refused"]
     train = prepared.split("train")
     kept = (train.labels["shape"] != 0) | (train.labels["colour"] != 0)
-    fewer = SimpleNamespace(split=lambda name: SimpleNamespace(labels={k: v[kept] for k, v in train.labels.items()}))
+    rest = SimpleNamespace(labels={k: v[kept] for k, v in train.labels.items()})
+    fewer = SimpleNamespace(attributes=prepared.attributes, split=lambda name: rest)
     entry = control.unseen_pairs(maker(shelf), fewer, judge, n=64)[0]
     assert entry["unseen"] == 1 and entry["new"]["both_right"] > 0.7 and entry["seen"]["both_right"] > 0.7
+
+
+def test_a_set_with_other_values_is_refused(prepared, shelf):
+    """Values are told by their place: a run's third colour is another one there."""
+    for changes, said in (({"colour": VALUES["colour"][::-1]}, "other values of it"), ({}, "no such attribute")):
+        other = replace(prepared, attributes={"shape": VALUES["shape"], **changes})
+        with pytest.raises(InputError, match=f"maker: is conditional on 'colour', and .* has {said}"):
+            control.askable(maker(shelf), other)
 
 
 def test_what_was_asked_is_read_from_a_file(prepared, tmp_path):

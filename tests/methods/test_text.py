@@ -1,5 +1,7 @@
 """A model that reads: what is said is drawn, what is not known is passed over, and it is measured by its words."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -67,11 +69,19 @@ def test_it_may_be_asked_by_attributes_too(reader):
 
 def test_evaluation_asks_in_words(reader, painted):
     asked = as_in_training(reader, painted, 5, seed=0)
-    assert askable(reader) == list(asked) == ["type", "colour"]
-    told = spoken(reader, asked)
+    assert askable(reader, painted) == list(asked) == ["type", "colour"]
+    told = spoken(reader, painted, asked)
     assert list(told) == ["text"] and told["text"].shape[0] == 5
     first = [reader.vocabulary.words[i] for i in told["text"][0] if i >= 0]
     assert first == [("shirt", "shoe")[asked["type"][0]], ("red", "blue")[asked["colour"][0]]]
+
+
+def test_another_catalogue_is_asked_for_by_its_own_attributes(reader, tiny):
+    """Its values may stand in other places than the run's own."""
+    other = replace(tiny, attributes={"colour": ("blue", "red"), "hue": ("red",)})
+    assert askable(reader, other) == ["colour", "hue"]
+    told = spoken(reader, other, {"colour": np.array([0, 1])})["text"]
+    assert [reader.vocabulary.words[row[0]] for row in told] == ["blue", "red"]
 
 
 def test_what_is_refused(reader, run, tmp_path, capsys):
