@@ -59,6 +59,7 @@ def evaluate(
     InputError if the pictures are of another size or type, or too few on either side.
     """
     begun = time.monotonic()
+    check_splits(prepared, against)
     check_images(images, prepared.size, LEAST)
     network = network or feature_network(prepared)
     if network.spec.size != prepared.size:
@@ -91,6 +92,17 @@ def evaluate(
     return json.loads(json.dumps({**record, "seconds": round(time.monotonic() - begun, 2)}))  # as it will be read back
 
 
+def check_splits(prepared: PreparedSet, against: str = "test") -> None:
+    """InputError where the training photos, or those to measure against, are too few."""
+    for where in ("train", against):
+        found = len(prepared.split(where))
+        if found < LEAST:
+            raise InputError(
+                f"{prepared.path}: {found} photos in '{where}', measuring needs {LEAST} or more; "
+                "prepare a larger set, or with larger shares (--test 0.2)"
+            )
+
+
 @dataclass(frozen=True, eq=False)
 class Pictures:
     """Pictures of one kind, their rows where they were taken from, and their features."""
@@ -106,9 +118,6 @@ def gather(
     """The reference, and as many samples, training photos ("floor") and draws of a Gaussian per pixel ("ceiling")."""
     train, held = prepared.split("train").images, prepared.split(against).images
     n = min(len(images), len(train), MOST)
-    for found, where in ((len(train), "train"), (len(held), against)):
-        if found < LEAST:
-            raise InputError(f"{prepared.path}: {found} pictures in '{where}', measuring needs {LEAST} or more")
 
     def taken(whole: UInt8[Array, "m h w 3"], count: int) -> Pictures:
         rows = np.sort(rng.choice(len(whole), count, replace=False))

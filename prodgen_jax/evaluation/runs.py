@@ -8,7 +8,7 @@ from jaxtyping import UInt8
 
 from prodgen_jax.data.prepared import PreparedSet
 from prodgen_jax.evaluation.control import as_in_training, control_network, leakage, spoken, unseen_pairs
-from prodgen_jax.evaluation.evaluate import evaluate
+from prodgen_jax.evaluation.evaluate import check_splits, evaluate
 from prodgen_jax.sampling.sample import draw, sample
 from prodgen_jax.training.fit import use_compilation_cache
 from prodgen_jax.training.run import Run
@@ -28,6 +28,7 @@ def evaluate_run(
 ) -> tuple[dict, np.ndarray]:
     """(the record of n samples, the samples). options: `evaluate`'s. A conditional run's record says what leaks."""
     use_compilation_cache()
+    check_splits(prepared, options.get("against", "test"))
     images, asked = draw_asked(run, prepared, n, seed)
     judge = (options.pop("judge", None) or control_network(prepared)) if asked else None
     record = evaluate(images, prepared, seed=seed, asked=asked, judge=judge, **options)

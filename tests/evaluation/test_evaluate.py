@@ -97,6 +97,12 @@ def test_bad_samples_are_refused(prepared, network, fresh):
         evaluate(fresh, prepared, network=network, against="elsewhere")
 
 
+def test_a_set_that_is_too_small_is_refused_before_anything_is_trained(tiny, fresh):
+    with pytest.raises(InputError, match="40 photos in 'train', measuring needs 64 or more; prepare a larger set"):
+        evaluate(fresh, tiny)
+    assert not (tiny.path / "features").exists()
+
+
 def test_what_was_asked_is_compared_with_what_is_read(prepared, network):
     """Real photos and their own labels, with the first network for a judge: calibrated, they are perfect."""
     test = prepared.split("test")
