@@ -39,6 +39,15 @@ class Turn:
     every: int = 1
 
 
+class Alarm(NamedTuple):
+    """Said once while training: `metric` lies below `least` at a logged step later than `after`; what that means."""
+
+    metric: str
+    least: float
+    after: int
+    advice: str
+
+
 @dataclass(frozen=True, eq=False)
 class Method:
     """All that a family has to say about itself.
@@ -54,6 +63,7 @@ class Method:
                 None where no loss says how good the pictures are (a GAN's does not).
     edit:       (params, keys [n], cond, kept, strength) -> images: `sample` that begins from pictures of which a part
                 stays (`samplers.Kept`); strength: a number in (0, 1], 1 begins from noise alone. None: it cannot.
+    alarms:     what in the metrics of a step says that training has gone wrong, though every number is finite.
     """
 
     init: Callable
@@ -64,6 +74,7 @@ class Method:
     conditions: tuple[str, ...] = ()
     validate: Callable | None = None
     edit: Callable | None = None
+    alarms: tuple[Alarm, ...] = ()
 
 
 class State(NamedTuple):

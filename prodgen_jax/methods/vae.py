@@ -7,7 +7,7 @@ from there show nothing ("holes"; Chen 2016, Variational Lossy Autoencoder, lear
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import jax
 import jax.numpy as jnp
@@ -17,7 +17,7 @@ from jax import Array
 from jaxtyping import Float
 
 from prodgen_jax.methods.conditions import Label, asked, attributes_of, hide
-from prodgen_jax.methods.core import Method, Turn, power_ema
+from prodgen_jax.methods.core import Alarm, Method, Turn, power_ema
 from prodgen_jax.methods.gan import fold, normal
 from prodgen_jax.methods.precision import PrecisionSettings, opened
 from prodgen_jax.methods.spec import Spec
@@ -27,6 +27,7 @@ from prodgen_jax.nets.vae import Decoder, Encoder, LabelEmbedding
 STREAM_HIDE = 6  # what an example's key is folded with for the attributes that it hides
 LOG_2PI = math.log(2 * math.pi)
 HALF_STEP = 1 / 255  # half the distance of two 8-bit levels on [-1, 1]
+COLLAPSED = "posterior collapse: codes hardly tell one photo from another. Lower beta, or raise warmup or free"
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,7 @@ class VAESettings(PrecisionSettings):
     lr: float = 1e-3  # Adam's step size
     beta: float = 1.0  # weight of KL; 1 is the bound itself
     warmup: int = 500  # steps over which the weight rises from 0
+    free: float = 0.0  # nats of KL per picture that cost nothing
     clip: float = 100.0  # largest gradient norm, nats per picture
 
 
@@ -129,13 +131,31 @@ def elbo(
 
     Against N(0, 1) the KL is known; against a learned prior it is log q(z|x) - log p(z) at the same draw.
     """
-    mean, logvar = nets.encode(params, x, label)
+    code = nets.encode(params, x, label)
+    fit, cost = at_draw(nets, params, x, code, noise, label)
+    return fit, cost if nets.couplings else kl(*code)
+
+
+def at_draw(
+    nets: Networks, params, x: Float[Array, "b h w c"], code: tuple[Array, Array], noise: Float[Array, "b z"], label
+) -> tuple[Float[Array, "b"], Float[Array, "b"]]:
+    """(log p(x|z), log q(z|x) - log p(z)) in nats at one draw of z from q, whose mean and log-variance are `code`."""
+    mean, logvar = code
     z = mean + jnp.exp(0.5 * logvar) * noise  # the reparameterization, eq. 4
-    if nets.couplings:
-        cost = -0.5 * jnp.sum(logvar + noise**2 + LOG_2PI, axis=-1) - nets.log_prior(params, z, label)
-    else:
-        cost = kl(mean, logvar)
+    cost = -0.5 * jnp.sum(logvar + noise**2 + LOG_2PI, axis=-1) - nets.log_prior(params, z, label)
     return log_likelihood(x, *nets.decode(params, z, label)), cost
+
+
+def importance_bound(
+    nets: Networks, params, x: Float[Array, "b h w c"], noise: Float[Array, "k b z"], label: Label | None = None
+) -> Float[Array, "b"]:
+    """log 1/k sum_k p(x, z_k) / q(z_k|x), nats per picture, of k draws. Burda 2016 (IWAE), eq. 8.
+
+    A bound of log p(x) that is no lower than the ELBO, and rises to log p(x) with k.
+    """
+    code = nets.encode(params, x, label)
+    fit, cost = jax.lax.map(lambda one: at_draw(nets, params, x, code, one, label), noise)
+    return jax.nn.logsumexp(fit - cost, axis=0) - math.log(len(noise))
 
 
 def method_of(s: VAESettings, nets: Networks, turn: Callable, validate: Callable | None) -> Method:
@@ -169,13 +189,14 @@ def bounded(s: VAESettings, spec: Spec, nets: Networks, drop: float = 0.0) -> Me
         weight = s.beta * jnp.minimum(1.0, (step + 1) / max(s.warmup, 1))
         bits = bits_per_dim(fit - cost, dims).mean()
         metrics = {"loss/elbo": jnp.mean(fit - cost), "loss/kl": cost.mean(), "loss/bits_per_dim": bits}
-        return jnp.mean(weight * cost - fit), (extra, metrics)
+        paid = jnp.maximum(cost, s.free) if s.free else cost  # at one draw a cost may lie below 0
+        return jnp.mean(weight * paid - fit), (extra, metrics)
 
     def validate(params, batch, keys):
         fit, cost = parts(params, batch, keys, 0.0)
         return {"bits_per_dim": bits_per_dim(fit - cost, dims).mean()}
 
-    return method_of(s, nets, turn, validate)
+    return replace(method_of(s, nets, turn, validate), alarms=(Alarm("loss/kl", 1.0, 2 * s.warmup, COLLAPSED),))
 
 
 def vae(settings: VAESettings, spec: Spec) -> Method:

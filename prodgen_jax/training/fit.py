@@ -226,7 +226,7 @@ def keeping(
         with Trackers(made.fit.track, out, open_run(out).config, step) as trackers, Progress(steps, name, step) as bar:
             log = Metrics(out / "metrics.jsonl", made.fit.log_every, step, trackers, numbers)
             draw = Sheets(method, out / "samples", made.fit.sheet_images, trackers)
-            yield Keeper(made.fit, Clock(meta["seconds"]), log, saves, draw, bar, checks, limit), state
+            yield Keeper(made.fit, Clock(meta["seconds"]), log, saves, draw, bar, checks, limit, method.alarms), state
 
 
 def play(ticks: Iterator[Tick], keeper: Keeper | Follower, stop: Stop, step: int) -> int:

@@ -10,8 +10,8 @@ from pathlib import Path
 import jax
 
 from prodgen_jax.data.images import save_png, sheet, to_uint8
-from prodgen_jax.methods.core import Method
-from prodgen_jax.progress import Progress
+from prodgen_jax.methods.core import Alarm, Method
+from prodgen_jax.progress import Progress, tell
 from prodgen_jax.training.checkpoint import Checkpoints
 from prodgen_jax.training.loop import Tick
 from prodgen_jax.training.recipe import FitSettings
@@ -79,11 +79,13 @@ class Keeper:
     bar: Progress
     checks: Checks | None = None
     limit: float = math.inf  # seconds of training
+    alarms: tuple[Alarm, ...] = ()  # that were not said yet
 
     def see(self, tick: Tick, before: int) -> None:
         """`before`: the step of the tick before this one."""
         if self.log.add(tick.step, tick.metrics, self.clock.seconds, tick.bad):
             self.bar.shown = {k: v for k, v in self.log.last.items() if k.startswith("loss/")}
+            self.warn(tick.step)
         if self.limit < math.inf:
             self.bar.fraction = max(self.clock.seconds / self.limit, tick.step / (self.bar.total or math.inf))
         self.bar.advance(tick.step - before)
@@ -99,6 +101,13 @@ class Keeper:
     def over(self) -> bool:
         """Whether the time is up, or the validation metric says that more steps are of no use."""
         return self.clock.seconds >= self.limit or (self.checks is not None and self.checks.over)
+
+    def warn(self, step: int) -> None:
+        found = {alarm: self.log.last.get(alarm.metric, math.inf) for alarm in self.alarms if step > alarm.after}
+        said = tuple(alarm for alarm, value in found.items() if value < alarm.least)
+        for metric, least, _, advice in said:
+            tell(f"step {step}: {metric} is {self.log.last[metric]:.3g}, less than {least:g}; {advice}")
+        self.alarms = tuple(alarm for alarm in self.alarms if alarm not in said)
 
     def meta(self) -> dict:
         best = {"best": asdict(self.checks.best)} if self.checks else {}

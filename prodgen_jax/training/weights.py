@@ -33,7 +33,7 @@ def shipped(name: str) -> Path:
 
 def save_weights(path: str | Path, params: Params, facts: Mapping, numbers: str = "bf16") -> None:
     """Parameters in `numbers` (fp32 or bf16) and `facts`, literals, as one file, whole or not at all."""
-    from safetensors.numpy import save_file
+    from safetensors.numpy import save
 
     path = Path(path)
     if path.suffix != SUFFIX:
@@ -41,7 +41,7 @@ def save_weights(path: str | Path, params: Params, facts: Mapping, numbers: str 
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f"{path.name}.partial")
     arrays = {name: np.asarray(leaf).astype(NUMBERS[numbers]) for name, leaf in named(params).items()}
-    save_file(arrays, part, metadata={"run": json.dumps(facts)})
+    part.write_bytes(save(arrays, metadata={"run": json.dumps(facts)}))  # save_file leaves it closed to all others
     part.replace(path)
 
 

@@ -1,5 +1,7 @@
 """The bound of a VAE: each part against a closed form, and the whole against the likelihood it bounds."""
 
+from types import SimpleNamespace
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -9,7 +11,8 @@ from scipy.stats import norm
 
 from prodgen_jax.data.images import to_signed
 from prodgen_jax.methods import Spec
-from prodgen_jax.methods.vae import HALF_STEP, Networks, bits_per_dim, elbo, kl, log_likelihood
+from prodgen_jax.methods.vae import HALF_STEP, Networks, bits_per_dim, elbo, importance_bound, kl, log_likelihood
+from prodgen_jax.training.keeper import Keeper
 
 SIZE = 8
 LEVELS = to_signed(np.arange(256, dtype=np.uint8))
@@ -106,10 +109,13 @@ def test_the_bound_lies_below_the_likelihood(toy):
     assert importance == pytest.approx(summed, abs=0.15)
     assert bound == pytest.approx(weights.mean(), abs=5 * weights.std() / np.sqrt(draws) + 1e-2)
     assert bound < importance - 0.3
+    of_many, of_one = (float(importance_bound(nets, params, x, n)[0]) for n in (noise[:, None], noise[:1, None]))
+    assert of_many == pytest.approx(importance, abs=2e-3) and of_one == pytest.approx(weights[0], abs=1e-2)
 
 
 def test_loss_weighs_kl_by_the_warm_up(tiny_recipe):
-    method = tiny_recipe("vae", beta=0.8, warmup=10).build(Spec(SIZE))
+    """And the KL below `free` costs nothing more."""
+    method, lenient = (tiny_recipe("vae", beta=0.8, warmup=10, free=f).build(Spec(SIZE)) for f in (0.0, 1e4))
     params = jax.jit(method.init)(jax.random.key(0))[0]
     batch = {"image": LEVELS[np.random.default_rng(2).integers(0, 256, (4, SIZE, SIZE, 3))]}
     keys = jax.random.split(jax.random.key(1), 4)
@@ -119,6 +125,18 @@ def test_loss_weighs_kl_by_the_warm_up(tiny_recipe):
         assert float(loss) == pytest.approx(float((weight - 1) * seen["loss/kl"] - seen["loss/elbo"]), rel=1e-5)
         bits = -float(seen["loss/elbo"]) / (np.log(2) * SIZE * SIZE * 3)
         assert float(seen["loss/bits_per_dim"]) == pytest.approx(bits, rel=1e-5)
+    loss, (_, same) = jax.jit(lambda: lenient.turns[0].loss(params, {}, batch, keys, 9))()
+    assert same["loss/kl"] == pytest.approx(float(seen["loss/kl"]), rel=1e-5)
+    assert float(loss) == pytest.approx(float(0.8 * 1e4 - seen["loss/elbo"] - seen["loss/kl"]), rel=1e-4)
+
+
+def test_a_collapse_is_said_once_and_after_the_warm_up(tiny_recipe, capsys):
+    alarms, log = tiny_recipe("vae", warmup=10).build(Spec(SIZE)).alarms, SimpleNamespace(last={})
+    keeper = Keeper(*[None] * 2, log, *[None] * 3, alarms=alarms)
+    for step, nats, said in ((15, 0.2, 0), (25, 7.0, 0), (30, 0.2, 1), (35, 0.2, 0)):
+        log.last["loss/kl"] = nats
+        keeper.warn(step)
+        assert capsys.readouterr().err.count("loss/kl is 0.2, less than 1; posterior collapse") == said
 
 
 def test_samples_are_the_decoder_s_mean(toy, tiny_recipe):
