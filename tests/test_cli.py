@@ -244,7 +244,9 @@ def test_measuring_what_is_not_there(tiny, run, tmp_path, refused):
     out = ("--out", tmp_path / "record.json")
     assert "nowhere.npz" in refused("evaluate", tmp_path / "nowhere.npz", tiny.path, *out)
     assert "not a run folder" in refused("evaluate", tmp_path, tiny.path, *out)
-    assert "only 5" in refused("evaluate", run.path, tiny.path, "-n", 5, *out)
+    assert "40 photos in 'train', measuring needs 64" in refused("evaluate", run.path, tiny.path, *out)
+    np.savez(tmp_path / "few.npz", images=np.zeros((5, 8, 8, 3), np.uint8))
+    assert "only 5" in refused("evaluate", tmp_path / "few.npz", tiny.path, *out)
 
 
 def test_a_report_without_notebooks(tmp_path, refused):

@@ -59,8 +59,8 @@ def evaluate(
     InputError if the pictures are of another size or type, or too few on either side.
     """
     begun = time.monotonic()
-    check_splits(prepared, against)
     check_images(images, prepared.size, LEAST)
+    check_splits(prepared, against)
     network = network or feature_network(prepared)
     if network.spec.size != prepared.size:
         raise InputError(f"network: made for {network.spec.size} px, the prepared set has {prepared.size} px")
