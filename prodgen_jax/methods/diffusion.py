@@ -42,6 +42,7 @@ class DDPMSettings(DenoiserSettings):
     timesteps: int = 1000  # T
     target: str = "v"  # what the network predicts: eps, x0, v or velocity
     min_snr: float = 5.0  # cap of the signal-to-noise ratio in the loss's weight; inf weights every eps error alike
+    least_snr: float = 0.0  # its floor there; 1 learns more where color and layout are decided, slower elsewhere
     sampler: str = "ddim"  # ancestral (or its other name ddpm), ddim, heun or dpmpp2m
     sample_steps: int = 50  # steps per picture; one network evaluation each, heun two in all but the last
 
@@ -55,12 +56,14 @@ def ddpm_frame(s: DDPMSettings) -> Frame:
         "ddpm": SAMPLERS["ancestral"],
         "renoise": renoise,
     }
+    if not 0 <= s.least_snr <= s.min_snr:
+        raise InputError(f"least_snr={s.least_snr}: must lie in 0 to min_snr={s.min_snr}")
     return Frame(
         path=table_path(choose(SCHEDULES, s.schedule, "schedule")(s.timesteps)),
         draw_time=lambda key: jax.random.randint(key, (), 1, s.timesteps + 1),
         times=strided(s.timesteps, s.sample_steps),
         target=choose(TARGETS, s.target, "target"),
-        weight=min_snr(s.min_snr),
+        weight=min_snr(s.min_snr, s.least_snr),
         rule=choose(rules, s.sampler, "sampler"),
     )
 

@@ -149,9 +149,12 @@ def tell(
 Weight = Callable[[Point], Array]  # what the loss multiplies |x_0 - estimate|^2 with
 
 
-def min_snr(cap: float) -> Weight:
-    """min(alpha^2 / sigma^2, cap), so that no noise level is learned at the others' expense. Hang 2023, eq. 4."""
-    return lambda p: jnp.minimum(jnp.square(p.alpha / p.sigma), cap)
+def min_snr(cap: float, least: float = 0.0) -> Weight:
+    """min(alpha^2 / sigma^2, cap), so that no noise level is learned at the others' expense. Hang 2023, eq. 4.
+
+    least: the weight where there is hardly anything but noise, as in Salimans & Ho 2022, section 4 (truncated SNR).
+    """
+    return lambda p: jnp.clip(jnp.square(p.alpha / p.sigma), least, cap)
 
 
 def karras_weight(sigma_data: float) -> Weight:

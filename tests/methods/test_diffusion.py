@@ -193,6 +193,7 @@ def test_earlier_names_still_stand(make):
     "name, settings, named",
     [
         ("ddpm", {"sample_steps": 41}, "sample_steps=41"),
+        ("ddpm", {"least_snr": 6}, "least_snr=6.*min_snr=5"),
         ("flow", {"sample_steps": 0}, "sample_steps=0"),
         ("flow", {"time_std": -1.0}, "time_std=-1"),
         ("flow", {"drop_each": 1.5}, "drop_each=1.5"),

@@ -136,14 +136,15 @@ def test_targets_are_what_they_are_called():
 
 @pytest.mark.parametrize("name", TARGETS)
 @pytest.mark.parametrize("path, t", POINTS)
-def test_weights_make_any_error_count_as_one_of_x0(path, t, name):
-    """Min-SNR (Hang 2023), eq. 4: min(snr, cap) |x0 - x0'|^2, whatever is predicted."""
+@pytest.mark.parametrize("least", [0.0, 1.0])
+def test_weights_make_any_error_count_as_one_of_x0(path, t, name, least):
+    """Min-SNR (Hang 2023), eq. 4, here with a floor: clip(snr, least, cap) |x0 - x0'|^2, whatever is predicted."""
     p, target, snr = exact(path, t), TARGETS[name], 0.0
     x0, eps, wrong = (np.float64(draw(seed, 50)) for seed in range(3))
     guess, _ = tell(target, mix(x0, eps, p), ask(target, x0, eps, p) + 0.1 * wrong, p)
     snr = (p.alpha / p.sigma) ** 2
-    weighted = float(answer_weight(min_snr(5.0), target, p)) * np.mean((0.1 * wrong) ** 2)
-    assert weighted == pytest.approx(min(snr, 5.0) * np.mean((guess - x0) ** 2), rel=1e-4)
+    weighted = float(answer_weight(min_snr(5.0, least), target, p)) * np.mean((0.1 * wrong) ** 2)
+    assert weighted == pytest.approx(np.clip(snr, least, 5.0) * np.mean((guess - x0) ** 2), rel=1e-4)
 
 
 @pytest.mark.parametrize("path, t", POINTS)
