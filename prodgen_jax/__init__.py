@@ -19,6 +19,7 @@ _HOME = {
     "export": "prodgen_jax.training.run",
     "sample": "prodgen_jax.sampling.sample",
     "edit": "prodgen_jax.sampling.edit",
+    "translate": "prodgen_jax.sampling.translate",
     "evaluate": "prodgen_jax.evaluation.evaluate",
 }
 __all__ = list(_HOME)

@@ -32,6 +32,8 @@ TINY = {
     "ddpm": {"multipliers": (1,), "attend": (0,), "timesteps": 20, "sample_steps": 4, "warmup": 1},
     "edm": {"multipliers": (1,), "attend": (0,), "sample_steps": 3, "warmup": 1},
     "flow": {"multipliers": (1,), "attend": (0,), "sample_steps": 3, "warmup": 1},
+    "pix2pix": {"multipliers": (1,), "attend": (0,), "critic_width": 4, "warmup": 1},
+    "pix2pixhd": {"multipliers": (1,), "attend": (0,), "critic_width": 4, "warmup": 1},
     "consistency": {"multipliers": (1,), "attend": (0,), "timesteps": 20, "sample_steps": 2, "leaps": 5, "warmup": 1},
 }
 

@@ -17,6 +17,8 @@ METHOD_NAMES = (
     "ddpm",
     "edm",
     "flow",
+    "pix2pix",
+    "pix2pixhd",
     "consistency",
 )
 

@@ -20,15 +20,19 @@ def add(commands) -> None:
         metavar="KEY=VALUE",
         help="a setting of sampling; an unknown key lists all",
     )
+    p.add_argument("--upscale", metavar="RUN", help="hand the pictures on to this pix2pix of task small2 or small4")
     p.set_defaults(call=run)
 
 
 def run(args: argparse.Namespace) -> None:
     from prodgen_jax.sampling.sample import sample, save_samples
+    from prodgen_jax.sampling.translate import upscale
     from prodgen_jax.training.run import open_run
 
     where = parse_pairs(list_of(args.where or ""), "--where")
     settings = parse_pairs(args.set, "--set")
     images, labels = sample(open_run(args.run), args.n, args.seed, where, settings, args.text)
+    if args.upscale:
+        images = upscale(open_run(args.upscale), images, args.seed)
     save_samples(args.out, images, labels)
     print(f"{args.out}: {len(images)} pictures of {images.shape[1]} px")

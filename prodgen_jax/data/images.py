@@ -12,6 +12,7 @@ from jaxtyping import Array, Float, UInt8
 from PIL import Image, ImageOps
 
 RGB = 3
+LUMA = np.array([0.299, 0.587, 0.114], np.float32)  # ITU-R BT.601
 SIXTEEN_BIT = ("I;16", "I;16L", "I;16B", "I;16N", "I")  # modes that Pillow would clip, not scale, to 8 bits
 
 

@@ -17,6 +17,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int, UInt8
 
+from prodgen_jax.data.images import LUMA
 from prodgen_jax.data.prepared import PreparedSet
 from prodgen_jax.evaluation.features import check_images
 from prodgen_jax.evaluation.intervals import wilson
@@ -30,7 +31,6 @@ ALARMS = 0.005  # share of held-out pictures below the threshold; half of what i
 MOST_HELD_OUT, PLANTED = 2000, 200  # pictures for calibration; copies planted of each kind
 BLOCK = 256  # pictures compared with the whole training set at once
 UNCROP = 1 - 2 * CROP  # size at which a slightly cropped copy is compared once more
-LUMA = np.array([0.299, 0.587, 0.114], np.float32)  # ITU-R BT.601
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,4 +1,4 @@
-"""Measures of a picture against the one picture it should have been: PSNR and SSIM.
+"""Measures of a picture against the one picture it should have been: PSNR, SSIM and color.
 
 They exist for paired tasks alone: super-resolution, colorization, reconstruction, inpainting. A picture drawn from
 noise has no target, so an unconditional generator has no PSNR and no SSIM; compare such sets with `sets`.
@@ -14,6 +14,7 @@ from jaxtyping import Array, Float, UInt8
 
 from prodgen_jax.errors import InputError
 
+TO_XYZ = np.array([[0.4124, 0.3576, 0.1805], [0.2126, 0.7152, 0.0722], [0.0193, 0.1192, 0.9505]])  # of linear sRGB
 WINDOW = 11  # pixels: SSIM's Gaussian window at sigma 1.5
 BLOCK = 512  # pictures compared at a time
 Images = UInt8[Array, "n h w c"] | Float[Array, "n h w c"]
@@ -68,8 +69,28 @@ def ssim(a: Images, b: Images) -> Float[np.ndarray, "n"]:
     return np.concatenate([np.asarray(block) for block in blocks])
 
 
+def lab(x: Float[np.ndarray, "n h w 3"]) -> Float[np.ndarray, "n h w 3"]:
+    """CIE L*a*b* of sRGB in [0, 1], white point D65 (IEC 61966-2-1, CIE 15)."""
+    linear = np.where(x > 0.04045, ((x + 0.055) / 1.055) ** 2.4, x / 12.92)
+    xyz = linear @ TO_XYZ.T / TO_XYZ.sum(1)  # white is (1, 1, 1)
+    root = np.where(xyz > (6 / 29) ** 3, np.cbrt(xyz), xyz / (3 * (6 / 29) ** 2) + 4 / 29)
+    x, y, z = np.moveaxis(root, -1, 0)
+    return np.stack([116 * y - 16, 500 * (x - y), 200 * (y - z)], axis=-1)
+
+
+def color_error(a: Images, b: Images) -> Float[np.ndarray, "n"]:
+    """Mean distance of each pair's pixels in CIE L*a*b* (CIE76's delta E): 2.3 can just be seen, 100 is black to white.
+
+    Arguments and errors as `psnr`'s.
+    """
+    a, b = unit_pair(a, b)
+    starts = range(0, len(a), BLOCK)
+    parts = [lab(a[i : i + BLOCK]) - lab(b[i : i + BLOCK]) for i in starts]
+    return np.concatenate([np.linalg.norm(part, axis=-1).mean((1, 2)) for part in parts])
+
+
 def compare(a: Images, b: Images, ids_a: Sequence[str], ids_b: Sequence[str]) -> dict[str, float]:
-    """Mean PSNR (dB) and SSIM of two sets of pictures that carry ids, matched by id.
+    """Mean PSNR (dB), SSIM and color error (CIE76) of two sets of pictures that carry ids, matched by id.
 
     The order may differ. InputError if an id is repeated, or stands on one side only: such sets are not paired.
     """
@@ -78,7 +99,8 @@ def compare(a: Images, b: Images, ids_a: Sequence[str], ids_b: Sequence[str]) ->
     if alone:
         raise InputError(f"unpaired: {len(alone)} ids stand on one side only, such as '{alone[0]}'; there is no PSNR")
     b = np.asarray(b)[[rows_b[key] for key in rows_a]]
-    return {"n": len(rows_a), "psnr_db": float(np.mean(psnr(a, b))), "ssim": float(np.mean(ssim(a, b)))}
+    measures = {"psnr_db": psnr, "ssim": ssim, "color_error": color_error}
+    return {"n": len(rows_a), **{name: float(np.mean(measured(a, b))) for name, measured in measures.items()}}
 
 
 def index_of(ids: Sequence[str], images: Images, name: str) -> dict[str, int]:

@@ -9,6 +9,8 @@ from jaxtyping import UInt8
 from prodgen_jax.data.prepared import PreparedSet
 from prodgen_jax.evaluation.control import as_in_training, control_network, leakage, spoken, unseen_pairs
 from prodgen_jax.evaluation.evaluate import check_splits, evaluate
+from prodgen_jax.evaluation.features import feature_network
+from prodgen_jax.evaluation.translation import paired_report, translated
 from prodgen_jax.sampling.sample import draw, sample
 from prodgen_jax.training.fit import use_compilation_cache
 from prodgen_jax.training.run import Run
@@ -26,12 +28,18 @@ def draw_asked(run: Run, prepared: PreparedSet, n: int, seed: int) -> tuple[UInt
 def evaluate_run(
     run: Run, prepared: PreparedSet, *, n: int = 2000, seed: int = 0, **options
 ) -> tuple[dict, np.ndarray]:
-    """(the record of n samples, the samples). options: `evaluate`'s. A conditional run's record says what leaks."""
+    """(the record of n samples, the samples). options: `evaluate`'s. A conditional run's record says what leaks;
+    that of a run that begins from pictures, how close it came to the held-out photos that it was shown a part of."""
     use_compilation_cache()
-    check_splits(prepared, options.get("against", "test"))
-    images, asked = draw_asked(run, prepared, n, seed)
+    against = options.get("against", "test")
+    check_splits(prepared, against)
+    pairs = translated(run, prepared, against, n, seed) if run.method.source is not None else None
+    images, asked = (pairs.made, pairs.asked) if pairs else draw_asked(run, prepared, n, seed)
     judge = (options.pop("judge", None) or control_network(prepared)) if asked else None
     record = evaluate(images, prepared, seed=seed, asked=asked, judge=judge, **options)
+    if pairs is not None:
+        network = options.get("network") or feature_network(prepared)
+        return {**record, "paired": paired_report(pairs, prepared, against, network)}, images
     if judge is not None:
         record["control"]["leakage"] = leakage(run, prepared, judge, seed=seed)
         record["control"]["pairs"] = unseen_pairs(run, prepared, judge, seed=seed)
@@ -54,6 +62,11 @@ def in_words(record: dict) -> list[str]:
     for name, found in record.get("control", {}).get("attributes", {}).items():
         said = found.get("refused") or f"{found['accuracy']:.1%} as asked ({found['real']:.1%} on real photos)"
         lines.append(f"{name}: {said}")
+    if "paired" in record:
+        found = record["paired"]
+        psnr, fcd = ({who: found[who][key] for who in ("made", "source", "mean")} for key in ("psnr_db", "fcd"))
+        lines.append("PSNR {made:.2f} dB (the source {source:.2f}, the mean of its kind {mean:.2f})".format(**psnr))
+        lines.append("FCD of these {made:.2f} (the source {source:.2f}, the mean of its kind {mean:.2f})".format(**fcd))
     if "self_test" in record:
         tests = record["self_test"]["metrics"]
         failed = [f"{key} ({', '.join(found['failed'])})" for key, found in tests.items() if not found["passed"]]

@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import Array, Bool, Float, UInt8
 
 from prodgen_jax.data.foreground import APART, foreground, ring
-from prodgen_jax.evaluation.copies import LUMA
+from prodgen_jax.data.images import LUMA
 from prodgen_jax.evaluation.intervals import wilson
 
 BLOCK = 1024  # pictures at a time

@@ -7,7 +7,7 @@ import numpy as np
 from jaxtyping import Array, Float, UInt8
 from scipy.stats import ks_2samp
 
-from prodgen_jax.evaluation.copies import LUMA
+from prodgen_jax.data.images import LUMA
 
 BLOCK = 1024  # pictures at a time
 LEVEL = 0.01  # chance of one false alarm or more in a comparison of sets that are alike

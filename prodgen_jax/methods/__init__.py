@@ -8,6 +8,7 @@ from prodgen_jax.methods.consistency import ConsistencySettings, consistency
 from prodgen_jax.methods.denoiser import SAMPLING
 from prodgen_jax.methods.diffusion import DDPMSettings, EDMSettings, FlowSettings, ddpm, edm, flow
 from prodgen_jax.methods.gan import DCGANSettings, dcgan
+from prodgen_jax.methods.pix2pix import Pix2PixHDSettings, Pix2PixSettings, pix2pix
 from prodgen_jax.methods.spec import Spec
 from prodgen_jax.methods.stylegan import StyleGANSettings, stylegan
 from prodgen_jax.methods.vae import AESettings, CVAESettings, VAESettings, ae, cvae, vae
@@ -42,5 +43,7 @@ METHODS = {
     "ddpm": Family(DDPMSettings, ddpm, SAMPLING),
     "edm": Family(EDMSettings, edm, (*SAMPLING, "sigma_min", "sigma_max", "rho")),
     "flow": Family(FlowSettings, flow, SAMPLING),
+    "pix2pix": Family(Pix2PixSettings, pix2pix),
+    "pix2pixhd": Family(Pix2PixHDSettings, pix2pix),
     "consistency": Family(ConsistencySettings, consistency, SAMPLING[:2], ("ddpm",)),
 }

@@ -17,6 +17,7 @@ from jaxtyping import Float, Int, Key, PyTree
 
 AXIS = "data"  # the axis that a batch is split along
 BAD_TURN = "bad_turn"  # beside a step's metrics: the first turn with a number that is not finite
+SOURCE = "source"  # among what `sample` is told: pictures to begin from
 EXTRA = "extra"  # among the parameters that are sampled with: what is carried but not trained by gradient, if any
 STREAM_STEP, STREAM_INIT = 0, 1  # what the run's one seed is folded with
 
@@ -63,6 +64,8 @@ class Method:
                 None where no loss says how good the pictures are (a GAN's does not).
     edit:       (params, keys [n], cond, kept, strength) -> images: `sample` that begins from pictures of which a part
                 stays (`samplers.Kept`); strength: a number in (0, 1], 1 begins from noise alone. None: it cannot.
+    source:     photos [n h w c] -> what is left of them, the pictures [n h w c] that `sample` finds as cond[SOURCE] and
+                makes others of. None: it makes its pictures from noise.
     alarms:     what in the metrics of a step says that training has gone wrong, though every number is finite.
     """
 
@@ -74,6 +77,7 @@ class Method:
     conditions: tuple[str, ...] = ()
     validate: Callable | None = None
     edit: Callable | None = None
+    source: Callable | None = None
     alarms: tuple[Alarm, ...] = ()
 
 

@@ -92,6 +92,10 @@ def sample(
     """
     if n < 1:
         raise InputError(f"n={n}: ask for at least one picture")
+    if run.method.source is not None:
+        raise InputError(
+            f"{run.path}: a {run.config['method']} begins from pictures; hand it some with `prodgen translate`"
+        )
     where = dict(where or {})
     method = run.sampling_with(settings) if settings else run.method
     images = draw(method, run.params, n, seed, conditions(run, where, n, text))

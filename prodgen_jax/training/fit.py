@@ -8,6 +8,7 @@ from contextlib import ExitStack, contextmanager, nullcontext
 from pathlib import Path
 
 import jax
+from jaxtyping import Array, UInt8
 
 from prodgen_jax.data.captions import told
 from prodgen_jax.data.prepared import PreparedSet
@@ -178,7 +179,8 @@ def fit(
         with telling():
             if leads():
                 opened.enter_context(entered(out, config, resume))
-                kept = keeping(made, method, out, stop, seed, steps, limit, validation, on_check, start)
+                photos = (prepared.split("validation") if prepared.splits["validation"] else split).images
+                kept = keeping(made, method, out, stop, seed, steps, limit, validation, on_check, start, photos)
                 keeper, state = opened.enter_context(kept)
             else:
                 keeper, state = Follower(), fresh(method, seed)
@@ -214,8 +216,12 @@ def keeping(
     validation: Validation | None,
     on_check: Callable | None,
     start: Run | None,
+    photos: UInt8[Array, "n h w 3"],
 ) -> Iterator[tuple[Keeper, State]]:
-    """The keeper of the run in `out`, and the state to go on from; closed, all that was begun to be saved is."""
+    """The keeper of the run in `out`, and the state to go on from; closed, all that was begun to be saved is.
+
+    photos: held out, for the sheets.
+    """
     best = nullcontext() if validation is None else Checkpoints(out / BEST, 1, stop.hold)
     with Checkpoints(out / "checkpoints", made.fit.keep, stop.hold) as saves, best as best_saves:
         state, meta = begin(method, saves, seed, start, open_run(out).config)
@@ -225,7 +231,7 @@ def keeping(
         numbers = Numbers(tuple(turn.trains for turn in method.turns), made.loop.nan == "skip")
         with Trackers(made.fit.track, out, open_run(out).config, step) as trackers, Progress(steps, name, step) as bar:
             log = Metrics(out / "metrics.jsonl", made.fit.log_every, step, trackers, numbers)
-            draw = Sheets(method, out / "samples", made.fit.sheet_images, trackers)
+            draw = Sheets(method, out / "samples", made.fit.sheet_images, trackers, photos)
             yield Keeper(made.fit, Clock(meta["seconds"]), log, saves, draw, bar, checks, limit, method.alarms), state
 
 

@@ -8,9 +8,12 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, UInt8
 
-from prodgen_jax.data.images import save_png, sheet, to_uint8
-from prodgen_jax.methods.core import Alarm, Method
+from prodgen_jax.data.images import save_png, sheet, to_signed, to_uint8
+from prodgen_jax.methods.core import SOURCE, Alarm, Method
 from prodgen_jax.progress import Progress, tell
 from prodgen_jax.training.checkpoint import Checkpoints
 from prodgen_jax.training.loop import Tick
@@ -41,17 +44,30 @@ class Clock:
 
 
 class Sheets:
-    """Writes `samples/<step>.png` from the averaged parameters, and shows it to the trackers."""
+    """Writes `samples/<step>.png` from the averaged parameters, and shows it to the trackers.
 
-    def __init__(self, method: Method, folder: Path, n: int, trackers: Trackers):
+    photos: what a method that begins from pictures is shown with: the source, what it made of it, and the photo.
+    """
+
+    def __init__(self, method: Method, folder: Path, n: int, trackers: Trackers, photos: UInt8[Array, "m h w 3"]):
         self.folder, self.n, self.trackers = folder, n, trackers
-        self.sampler = jax.jit(lambda params, keys: method.sample(params, keys, {}))
+        photos = to_signed(np.asarray(photos[: max(n // 3, 1)]))
+
+        def alone(params, keys):
+            return method.sample(params, keys, {})
+
+        def beside(params, keys):
+            source = method.source(photos)
+            made = method.sample(params, keys[: len(photos)], {SOURCE: source})
+            return jnp.stack([source, made, photos], axis=1).reshape(-1, *photos.shape[1:])
+
+        self.draw = jax.jit(alone if method.source is None else beside)
+        self.columns = None if method.source is None else 3 * max(1, math.isqrt(len(photos) // 3))
 
     def __call__(self, tick: Tick) -> None:
-        keys = jax.random.split(jax.random.key(SHEET_SEED), self.n)
-        images = self.sampler(tick.host_state().averaged, keys)
+        images = self.draw(tick.host_state().averaged, jax.random.split(jax.random.key(SHEET_SEED), self.n))
         path = self.folder / f"{tick.step:07d}.png"
-        save_png(path, sheet(to_uint8(images)))
+        save_png(path, sheet(to_uint8(images), self.columns))
         self.trackers.sheet(tick.step, path)
 
 

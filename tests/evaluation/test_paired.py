@@ -2,10 +2,11 @@
 
 import numpy as np
 import pytest
+from skimage.color import deltaE_cie76, rgb2lab
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
 from prodgen_jax.errors import InputError
-from prodgen_jax.evaluation.paired import compare, psnr, ssim
+from prodgen_jax.evaluation.paired import color_error, compare, psnr, ssim
 
 
 @pytest.fixture
@@ -32,10 +33,20 @@ def test_equal_pictures(pictures):
     assert np.isinf(psnr(a, a)).all() and ssim(a, a) == pytest.approx(1)
 
 
+def test_color_error_equals_scikit_image(pictures):
+    a, b = pictures
+    expected = [deltaE_cie76(rgb2lab(x), rgb2lab(y)).mean() for x, y in zip(a, b, strict=True)]
+    assert color_error(a, b) == pytest.approx(expected, rel=1e-3)
+    black, white = np.zeros((1, 4, 4, 3), np.uint8), np.full((1, 4, 4, 3), 255, np.uint8)
+    assert color_error(black, white) == pytest.approx(100, abs=0.01) and color_error(white, white) == 0
+
+
 def test_compare_pairs_by_id_whatever_the_order(pictures):
     a, b = pictures
     record = compare(a, b[::-1], ["p", "q", "r"], ["r", "q", "p"])
-    assert record == {"n": 3, "psnr_db": pytest.approx(psnr(a, b).mean()), "ssim": pytest.approx(ssim(a, b).mean())}
+    expected = {"psnr_db": psnr, "ssim": ssim, "color_error": color_error}
+    assert record.pop("n") == 3
+    assert record == {name: pytest.approx(measured(a, b).mean()) for name, measured in expected.items()}
 
 
 @pytest.mark.parametrize("ids", [["p", "q", "s"], ["p", "q", "q"], ["p", "q"]])

@@ -62,7 +62,7 @@ def agree(ends, wanted, most=1e-4):
 
 
 # These share nothing between devices that ddpm, dcgan and vae do not; the last two are below.
-TWINS = ("edm", "flow", "consistency", "cgan", "ae", "cvae", "vae", "wgan_gp")
+TWINS = ("edm", "flow", "consistency", "cgan", "ae", "cvae", "vae", "wgan_gp", "pix2pix")
 
 
 def test_one_device_equals_eight(tiny, tiny_recipe, finish):

@@ -1,0 +1,77 @@
+"""Photos handed to a model that makes pictures of pictures (pix2pix and its like)."""
+
+from collections.abc import Mapping, Sequence
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, UInt8
+from PIL import Image
+
+from prodgen_jax.data.images import square, to_signed, to_uint8
+from prodgen_jax.data.tasks import ENLARGED, enlarged
+from prodgen_jax.errors import InputError
+from prodgen_jax.methods.core import SOURCE
+from prodgen_jax.sampling.sample import PORTION, conditions, draw
+from prodgen_jax.training.run import Run
+
+Photos = UInt8[np.ndarray, "n s s 3"]
+
+
+def sources(run: Run, images: UInt8[Array, "n s s 3"]) -> Float[np.ndarray, "n s s 3"]:
+    """What the run's task leaves of photos of its size, in [-1, 1]."""
+    task = jax.jit(run.method.source)
+    parts = [np.asarray(task(jnp.asarray(to_signed(part)))) for part in portions(images)]
+    return np.concatenate(parts)
+
+
+def portions(images: UInt8[Array, "n s s 3"]) -> list[UInt8[np.ndarray, "m s s 3"]]:
+    return [np.asarray(images[start : start + PORTION]) for start in range(0, len(images), PORTION)]
+
+
+def translate(
+    run: Run,
+    photos: Sequence[UInt8[np.ndarray, "h w 3"]],
+    *,
+    given: bool = False,
+    seed: int = 0,
+    where: Mapping[str, str] | None = None,
+    text: str | Sequence[str] | None = None,
+) -> tuple[Photos, Photos]:
+    """(what the model was given for each photo, what it made of it), squares of the model's size.
+
+    given: the photos are such pictures already (drawings of edges, small pictures), and are given as they are. where,
+    text: as `sample`'s. InputError where the run does not begin from pictures, or there is no photo.
+    """
+    check(run)
+    if not len(photos):
+        raise InputError("no photo to translate")
+    small = np.stack([square(Image.fromarray(photo), run.spec.size) for photo in photos])
+    source = to_signed(small) if given else sources(run, small)
+    cond = {SOURCE: source, **conditions(run, dict(where or {}), len(small), text)}
+    return to_uint8(source), draw(run.method, run.params, len(small), seed, cond)
+
+
+def upscale(run: Run, images: UInt8[Array, "n h w 3"], seed: int = 0) -> Photos:
+    """Pictures as large as a run of task small2 or small4 makes them.
+
+    InputError where the run's task is another, or enlarges pictures of another size.
+    """
+    check(run)
+    task, size = run.recipe.method.task, run.spec.size
+    fits = {f"small{times}": size // times for times in ENLARGED}
+    if fits.get(task) != images.shape[1]:
+        wanted = f"enlarges {fits[task]} px to {size}" if task in fits else f"is for {task}"
+        raise InputError(f"{run.path}: {wanted}; the pictures have {images.shape[1]} px")
+    grow = jax.jit(lambda x: enlarged(x, size // images.shape[1]))
+    source = np.concatenate([np.asarray(grow(jnp.asarray(to_signed(part)))) for part in portions(images)])
+    return draw(run.method, run.params, len(images), seed, {SOURCE: source})
+
+
+def check(run: Run) -> None:
+    """InputError where the run makes its pictures from noise."""
+    if run.method.source is None:
+        raise InputError(
+            f"{run.path}: a {run.config['method']} makes its pictures from noise; for pictures from pictures train "
+            "pix2pix, or change photos with `prodgen edit`"
+        )
