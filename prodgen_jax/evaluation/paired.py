@@ -15,6 +15,7 @@ from jaxtyping import Array, Float, UInt8
 from prodgen_jax.errors import InputError
 
 TO_XYZ = np.array([[0.4124, 0.3576, 0.1805], [0.2126, 0.7152, 0.0722], [0.0193, 0.1192, 0.9505]])  # of linear sRGB
+EQUAL_DB = 10 * np.log10(12 * 255**2)  # of the error that rounding makes, uniform within a level: variance 1/12
 WINDOW = 11  # pixels: SSIM's Gaussian window at sigma 1.5
 BLOCK = 512  # pictures compared at a time
 Images = UInt8[Array, "n h w c"] | Float[Array, "n h w c"]
@@ -92,14 +93,16 @@ def color_error(a: Images, b: Images) -> Float[np.ndarray, "n"]:
 def compare(a: Images, b: Images, ids_a: Sequence[str], ids_b: Sequence[str]) -> dict[str, float]:
     """Mean PSNR (dB), SSIM and color error (CIE76) of two sets of pictures that carry ids, matched by id.
 
-    The order may differ. InputError if an id is repeated, or stands on one side only: such sets are not paired.
+    The order may differ. A pair that is equal counts as 59 dB, no more than rounding to 8 bits would leave of it, so
+    that one of them does not decide the mean. InputError if an id is repeated, or stands on one side only: such sets
+    are not paired.
     """
     rows_a, rows_b = index_of(ids_a, a, "a"), index_of(ids_b, b, "b")
     alone = sorted(rows_a.keys() ^ rows_b.keys())
     if alone:
         raise InputError(f"unpaired: {len(alone)} ids stand on one side only, such as '{alone[0]}'; there is no PSNR")
     b = np.asarray(b)[[rows_b[key] for key in rows_a]]
-    measures = {"psnr_db": psnr, "ssim": ssim, "color_error": color_error}
+    measures = {"psnr_db": lambda a, b: np.minimum(psnr(a, b), EQUAL_DB), "ssim": ssim, "color_error": color_error}
     return {"n": len(rows_a), **{name: float(np.mean(measured(a, b))) for name, measured in measures.items()}}
 
 

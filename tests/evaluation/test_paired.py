@@ -41,6 +41,13 @@ def test_color_error_equals_scikit_image(pictures):
     assert color_error(black, white) == pytest.approx(100, abs=0.01) and color_error(white, white) == 0
 
 
+def test_one_equal_pair_does_not_decide_the_mean(pictures):
+    a, b = pictures
+    mixed = np.concatenate([a[:1], b[1:]])
+    expected = (10 * np.log10(12 * 255**2) + psnr(a[1:], b[1:]).sum()) / 3
+    assert compare(mixed, a, "pqr", "pqr")["psnr_db"] == pytest.approx(expected)
+
+
 def test_compare_pairs_by_id_whatever_the_order(pictures):
     a, b = pictures
     record = compare(a, b[::-1], ["p", "q", "r"], ["r", "q", "p"])

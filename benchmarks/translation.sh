@@ -1,0 +1,20 @@
+#!/usr/bin/env bash
+# The measured results of docs/results/translation.md: pix2pix on each task, so many minutes of training on the CPU at hand.
+#
+#   benchmarks/translation.sh PREPARED_SET WORK MINUTES [TASK ...]
+#
+# What is finished in WORK is not done again; after an interruption training goes on where it stopped.
+set -euo pipefail
+data=$1 work=$2 minutes=$3
+shift 3
+here=$(cd "$(dirname "$0")" && pwd)
+prodgen() { python -m prodgen_jax.cli "$@"; }
+
+[ $# -gt 0 ] || set -- grey edges half small2
+for task in "$@"; do
+    more=()
+    [ "$task" != small2 ] || more=(--set adversarial=0) # by PSNR: nothing is uncertain enough for a critic
+    prodgen train pix2pix "$data" --out "$work/$task" --minutes "$minutes" --set task="$task" "${more[@]}" --resume
+    [ -e "$work/$task.json" ] || prodgen evaluate "$work/$task" "$data" -n 2000 --out "$work/$task.json"
+done
+python "$here/translation_page.py" "$data" "$work" --out docs/results
