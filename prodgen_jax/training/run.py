@@ -19,7 +19,7 @@ from prodgen_jax.methods.spec import choose
 from prodgen_jax.training.checkpoint import Checkpoints
 from prodgen_jax.training.recipe import Recipe, recipe
 from prodgen_jax.training.track import read_metrics
-from prodgen_jax.training.weights import NUMBERS, SUFFIX, read_facts, read_params, save_weights
+from prodgen_jax.training.weights import NUMBERS, PREFIX, SUFFIX, read_facts, read_params, save_weights, shipped
 
 BEST = "best"  # the folder of the best checkpoint
 CONFIG = ("method", "settings", "size", "attributes", "fingerprint", "seed", "versions")
@@ -132,15 +132,18 @@ def export(run: Run, path: str | Path, numbers: str = "bf16", settings: Mapping 
     if settings:
         run.sampling_with(settings)
     made = recipe(run.config["method"], **{**run.config["settings"], **(settings or {})})
-    facts = {**run.config, "settings": made.settings(), "step": run.step, "seconds": run.seconds}
+    begun = run.config["start"] and Path(run.config["start"]).name  # where it lay is nobody's business
+    facts = {**run.config, "settings": made.settings(), "start": begun, "step": run.step, "seconds": run.seconds}
     save_weights(path, run.params, facts, numbers)
 
 
 def open_run(path: str | Path) -> Run:
     """The run in a folder; `RUN/best` is the same run with its best parameters. InputError if it is none.
 
-    FILE.safetensors: a model made by `export`; it has no metrics.
+    FILE.safetensors: a model made by `export`; `pretrained:NAME`: one that comes with the package. Neither has metrics.
     """
+    if str(path).startswith(PREFIX):
+        path = shipped(str(path).removeprefix(PREFIX))
     if Path(path).suffix == SUFFIX:
         return Run(Path(path), read_facts(Path(path)))
     path, part = Path(path), "checkpoints"

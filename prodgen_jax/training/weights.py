@@ -17,7 +17,18 @@ from prodgen_jax.methods.core import Params
 from prodgen_jax.methods.precision import PRECISIONS
 
 SUFFIX = ".safetensors"
+SHIPPED = Path(__file__).parents[1] / "pretrained"  # the folder of the models that come with the package
+PREFIX = "pretrained:"  # before the name of one of them
 NUMBERS = {name: jnp.dtype(number) for name, number in PRECISIONS.items()}
+
+
+def shipped(name: str) -> Path:
+    """The file of a model that comes with the package. InputError lists those that do."""
+    path = SHIPPED / f"{name}{SUFFIX}"
+    if not path.is_file():
+        known = ", ".join(sorted(p.stem for p in SHIPPED.glob(f"*{SUFFIX}"))) or "none"
+        raise InputError(f"{PREFIX}{name}: not a model that comes with the package; it has {known}")
+    return path
 
 
 def save_weights(path: str | Path, params: Params, facts: Mapping, numbers: str = "bf16") -> None:
