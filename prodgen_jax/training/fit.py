@@ -11,7 +11,7 @@ import jax
 from jaxtyping import Array, UInt8
 
 from prodgen_jax.data.captions import told
-from prodgen_jax.data.prepared import PreparedSet
+from prodgen_jax.data.prepared import PreparedSet, Split
 from prodgen_jax.errors import InputError
 from prodgen_jax.methods import Spec
 from prodgen_jax.methods.core import Method, State, init_state
@@ -135,6 +135,12 @@ def validation_of(made: Recipe, method: Method, prepared: PreparedSet) -> Valida
     )
 
 
+def sheet_photos(method: Method, prepared: PreparedSet, split: Split) -> UInt8[Array, "n h w 3"]:
+    """What sheets of a method that begins from pictures are made of: held-out photos, where there are any."""
+    held = method.source is not None and prepared.splits["validation"]
+    return (prepared.split("validation") if held else split).images
+
+
 def fit(
     made: Recipe,
     prepared: PreparedSet,
@@ -167,6 +173,7 @@ def fit(
         check(method, split, made.loop, made.augment, devices)
         check_fit(made.fit)
         validation = validation_of(made, method, prepared)
+        shown = sheet_photos(method, prepared, split)
     agree()
     out, config, limit = (
         Path(out),
@@ -179,8 +186,7 @@ def fit(
         with telling():
             if leads():
                 opened.enter_context(entered(out, config, resume))
-                photos = (prepared.split("validation") if prepared.splits["validation"] else split).images
-                kept = keeping(made, method, out, stop, seed, steps, limit, validation, on_check, start, photos)
+                kept = keeping(made, method, out, stop, seed, steps, limit, validation, on_check, start, shown)
                 keeper, state = opened.enter_context(kept)
             else:
                 keeper, state = Follower(), fresh(method, seed)
