@@ -26,13 +26,16 @@ def add(commands) -> None:
 
 def run(args: argparse.Namespace) -> None:
     from prodgen_jax.sampling.sample import sample, save_samples
-    from prodgen_jax.sampling.translate import upscale
+    from prodgen_jax.sampling.translate import check_upscale, upscale
     from prodgen_jax.training.run import open_run
 
     where = parse_pairs(list_of(args.where or ""), "--where")
     settings = parse_pairs(args.set, "--set")
-    images, labels = sample(open_run(args.run), args.n, args.seed, where, settings, args.text)
-    if args.upscale:
-        images = upscale(open_run(args.upscale), images, args.seed)
+    drawn, larger = open_run(args.run), open_run(args.upscale) if args.upscale else None
+    if larger:
+        check_upscale(larger, drawn.spec.size)  # before anything is drawn
+    images, labels = sample(drawn, args.n, args.seed, where, settings, args.text)
+    if larger:
+        images = upscale(larger, images, args.seed)
     save_samples(args.out, images, labels)
     print(f"{args.out}: {len(images)} pictures of {images.shape[1]} px")

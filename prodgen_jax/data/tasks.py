@@ -18,7 +18,7 @@ Pictures = Float[Array, "b h w 3"]
 Task = Callable[[Pictures], Pictures]
 
 ENLARGED = (2, 4)  # times
-LINE = 0.35  # Sobel gradient, as a share of the largest there can be in one direction, that makes a line
+LINE = 0.175  # Sobel gradient, as a share of the largest there can be in one direction, that makes a line
 
 
 def luma(x: Pictures) -> Float[Array, "b h w"]:
@@ -36,7 +36,7 @@ def grey(x: Pictures) -> Pictures:
 
 
 def edges(x: Pictures) -> Pictures:
-    """Black lines on white where the brightest channel's change is steep (Sobel): to be filled."""
+    """Black lines on white where any channel's change is steep (Sobel): to be filled."""
     x = jnp.pad(x, ((0, 0), (1, 1), (1, 1), (0, 0)), mode="edge")
 
     def slope(x):  # down the rows: differences two rows apart, weighed 1 2 1 across
@@ -44,7 +44,7 @@ def edges(x: Pictures) -> Pictures:
         return (d[:, :, :-2] + 2 * d[:, :, 1:-1] + d[:, :, 2:]) / 8
 
     steep = jnp.hypot(slope(x), jnp.swapaxes(slope(jnp.swapaxes(x, 1, 2)), 1, 2)).max(-1)
-    return three(jnp.where(steep > LINE / 2, -1.0, 1.0))
+    return three(jnp.where(steep > LINE, -1.0, 1.0))
 
 
 def product(x: Pictures) -> Bool[Array, "b h w"]:

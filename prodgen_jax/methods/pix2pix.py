@@ -2,7 +2,7 @@
 
 The pairs come from the catalog itself (`data.tasks`): a photo, and what a task leaves of it. The generator is the
 network of our denoisers at one fixed time; it adds to the source what is missing, so that it begins as the identity.
-The paper feeds it noise by dropout alone, which its networks learn to ignore (its section 3.2); ours gets none.
+The paper's generator ignored noise as an input, and dropout in its place varied little (section 3.2); ours gets none.
 """
 
 from dataclasses import dataclass
@@ -63,7 +63,7 @@ def absolute(a: Float[Array, "b ..."], b: Float[Array, "b ..."]) -> Float[Array,
 
 
 def matching(on_real: tuple[Judged, ...], on_fake: tuple[Judged, ...]) -> Float[Array, ""]:
-    """How far a generated picture's maps are from the photo's, mean over scales and maps. Wang 2018, eq. 3."""
+    """How far a generated picture's maps are from the photo's, mean over scales and maps. Wang 2018, eq. 4."""
     pairs = [pair for real, fake in zip(on_real, on_fake, strict=True) for pair in zip(real[1], fake[1], strict=True)]
     return sum(absolute(jax.lax.stop_gradient(real), fake) for real, fake in pairs) / len(pairs)
 

@@ -57,15 +57,20 @@ def upscale(run: Run, images: UInt8[Array, "n h w 3"], seed: int = 0) -> Photos:
 
     InputError where the run's task is another, or enlarges pictures of another size.
     """
-    check(run)
-    task, size = run.recipe.method.task, run.spec.size
-    fits = {f"small{times}": size // times for times in ENLARGED}
-    if fits.get(task) != images.shape[1]:
-        wanted = f"enlarges {fits[task]} px to {size}" if task in fits else f"is for {task}"
-        raise InputError(f"{run.path}: {wanted}; the pictures have {images.shape[1]} px")
-    grow = jax.jit(lambda x: enlarged(x, size // images.shape[1]))
+    check_upscale(run, images.shape[1])
+    grow = jax.jit(lambda x: enlarged(x, run.spec.size // images.shape[1]))
     source = np.concatenate([np.asarray(grow(jnp.asarray(to_signed(part)))) for part in portions(images)])
     return draw(run.method, run.params, len(images), seed, {SOURCE: source})
+
+
+def check_upscale(run: Run, size: int) -> None:
+    """InputError where a run does not enlarge pictures of `size` pixels on a side."""
+    check(run)
+    task, large = run.recipe.method.task, run.spec.size
+    fits = {f"small{times}": large // times for times in ENLARGED}
+    if fits.get(task) != size:
+        wanted = f"enlarges {fits[task]} px to {large}" if task in fits else f"is for {task}"
+        raise InputError(f"{run.path}: {wanted}; the pictures have {size} px")
 
 
 def check(run: Run) -> None:
