@@ -10,11 +10,14 @@ shift 3
 here=$(cd "$(dirname "$0")" && pwd)
 prodgen() { python -m prodgen_jax.cli "$@"; }
 
-[ $# -gt 0 ] || set -- grey edges half small2
+[ $# -gt 0 ] || set -- grey edges half small2 small4 srgan2 srgan4
 for task in "$@"; do
-    more=()
-    [ "$task" != small2 ] || more=(--set adversarial=0) # by PSNR: nothing is uncertain enough for a critic
-    prodgen train pix2pix "$data" --out "$work/$task" --minutes "$minutes" --set task="$task" "${more[@]}" --resume
+    case $task in
+    small*) how=(pix2pix --set task="$task" --set adversarial=0) ;; # by PSNR: the pixel variant
+    srgan*) how=(srgan --set task="small${task#srgan}") ;;
+    *) how=(pix2pix --set task="$task") ;;
+    esac
+    prodgen train "${how[0]}" "$data" --out "$work/$task" --minutes "$minutes" "${how[@]:1}" --resume
     [ -e "$work/$task.json" ] || prodgen evaluate "$work/$task" "$data" -n 2000 --out "$work/$task.json"
 done
 python "$here/translation_page.py" "$data" "$work" --out docs/results

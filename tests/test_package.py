@@ -53,7 +53,7 @@ for name in names:
     except ImportError as error:
         if error.name.split(".")[0] not in {optional}:
             raise
-from prodgen_jax.evaluation.features import feature_network
+from prodgen_jax.training.features import feature_network
 prepared = open_prepared(sys.argv[1])
 run = fit(recipe("vae", width=8, latent=4, batch=16, sheet_images=4), prepared, sys.argv[2], steps=2)
 record = evaluate(sample(run, 64)[0], prepared, network=feature_network(prepared, steps=2), category="colour")

@@ -19,6 +19,8 @@ METHOD_NAMES = (
     "flow",
     "pix2pix",
     "pix2pixhd",
+    "srgan",
+    "adain",
     "consistency",
 )
 

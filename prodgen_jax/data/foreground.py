@@ -4,6 +4,7 @@ import numpy as np
 from jaxtyping import Bool, UInt8
 from scipy import ndimage
 
+SAME = 2  # levels of 255 within which a pixel is the ground
 APART = 24  # levels of 255 from the border's median color that make a pixel part of the product
 
 
@@ -18,14 +19,26 @@ def foreground(images: UInt8[np.ndarray, "b h w 3"], apart: int = APART) -> Bool
     return (np.abs(images - ground) > apart).any(-1)
 
 
+def windows(image: UInt8[np.ndarray, "h w 3"], holes: Bool[np.ndarray, "h w"]) -> Bool[np.ndarray, "h w"]:
+    """Those holes through which the ground is seen: half of their pixels are within 2 levels of it."""
+    parts, n = ndimage.label(holes)
+    if not n:
+        return holes
+    off = np.abs(image - np.median(ring(image[None]), axis=1)).max(-1)
+    seen = ndimage.median(off, parts, np.arange(n + 1)) <= SAME
+    seen[0] = False
+    return seen[parts]
+
+
 def silhouette(image: UInt8[np.ndarray, "h w 3"], apart: int = APART) -> Bool[np.ndarray, "h w"]:
     """The product in one piece: its foreground, with what it encloses and without specks.
 
-    A white shirt on white has holes in its foreground, and most of them lie within its outline.
+    A white shirt on white has holes in its foreground, and most of them lie within its outline; what is seen through
+    the handle of a bag is the ground itself, to a few levels.
     """
     found = foreground(image[None], apart)[0]
-    closed = ndimage.binary_closing(np.pad(found, 2), iterations=2)[2:-2, 2:-2]
-    whole = ndimage.binary_fill_holes(closed | found)
+    closed = ndimage.binary_closing(np.pad(found, 2), iterations=2)[2:-2, 2:-2] | found
+    whole = ndimage.binary_fill_holes(closed) & ~windows(image, ndimage.binary_fill_holes(closed) & ~closed)
     parts, n = ndimage.label(whole)
     sizes = np.bincount(parts.ravel(), minlength=n + 1)
     sizes[0] = 0

@@ -65,18 +65,23 @@ def half(x: Pictures) -> Pictures:
     return jnp.where(left[:, None], x, 0.0)
 
 
-def enlarged(x: Float[Array, "b h w 3"], times: int) -> Pictures:
-    """So many times larger, by bicubic interpolation (Keys 1981)."""
+def enlarged(x: Float[Array, "b h w 3"], times: int, how: str = "cubic") -> Pictures:
+    """So many times larger, by bicubic interpolation (Keys 1981), or another of `jax.image.resize`."""
     b, h, w, c = x.shape
-    return jnp.clip(jax.image.resize(x, (b, h * times, w * times, c), "cubic"), -1, 1)
+    return jnp.clip(jax.image.resize(x, (b, h * times, w * times, c), how), -1, 1)
+
+
+def shrunk(x: Float[Array, "b h w c"], times: int) -> Float[Array, "b h/t w/t c"]:
+    """So many times smaller: the means of squares of pixels."""
+    b, h, w, c = x.shape
+    return x.reshape(b, h // times, times, w // times, times, c).mean((2, 4))
 
 
 def small(x: Pictures, times: int) -> Pictures:
-    """A picture so many times smaller (means of squares of pixels), enlarged again: to be sharpened."""
-    b, h, w, c = x.shape
-    if h % times or w % times:
-        raise ValueError(f"task small{times}: the pictures' {h} px must be divisible by {times}")
-    return enlarged(x.reshape(b, h // times, times, w // times, times, c).mean((2, 4)), times)
+    """A picture so many times smaller, enlarged again: to be sharpened."""
+    if x.shape[1] % times or x.shape[2] % times:
+        raise ValueError(f"task small{times}: the pictures' {x.shape[1]} px must be divisible by {times}")
+    return enlarged(shrunk(x, times), times)
 
 
 TASKS: dict[str, Task] = {

@@ -23,7 +23,6 @@ import numpy as np
 from prodgen_jax.data.captions import unsaid
 from prodgen_jax.data.prepared import PreparedSet
 from prodgen_jax.errors import InputError
-from prodgen_jax.evaluation.features import FeatureNetwork, feature_network
 from prodgen_jax.evaluation.intervals import over_seeds
 from prodgen_jax.evaluation.plots import frontier_plot
 from prodgen_jax.evaluation.runs import evaluate_run, write_record
@@ -31,6 +30,7 @@ from prodgen_jax.evaluation.tables import markdown
 from prodgen_jax.methods.core import AXIS, Method, due, init_state, train_step
 from prodgen_jax.methods.spec import Spec
 from prodgen_jax.sampling.sample import PORTION, image_keys
+from prodgen_jax.training.features import FeatureNetwork, feature_network
 from prodgen_jax.training.fit import fit
 from prodgen_jax.training.parallel import period
 from prodgen_jax.training.recipe import Recipe, recipe

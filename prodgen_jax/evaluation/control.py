@@ -14,9 +14,9 @@ from jaxtyping import Array, Int, UInt8
 from prodgen_jax.data.captions import TEXT, in_words
 from prodgen_jax.data.prepared import PreparedSet
 from prodgen_jax.errors import InputError
-from prodgen_jax.evaluation.features import FeatureNetwork, feature_network
 from prodgen_jax.evaluation.intervals import wilson
 from prodgen_jax.sampling.sample import draw
+from prodgen_jax.training.features import FeatureNetwork, feature_network
 from prodgen_jax.training.run import Run
 
 SEED, HALF, WIDTH, FEATURES = 1, 1, 24, 96  # the second network's, all unlike the first's

@@ -19,9 +19,9 @@ from jaxtyping import Array, Bool, Float, Int, UInt8
 
 from prodgen_jax.data.images import LUMA
 from prodgen_jax.data.prepared import PreparedSet
-from prodgen_jax.evaluation.features import check_images
 from prodgen_jax.evaluation.intervals import wilson
 from prodgen_jax.evaluation.planted import CROP, PROMISED, plant
+from prodgen_jax.training.features import check_images
 
 LUMA_CELLS, COLOR_CELLS = 16, 4  # cells on a side, at most
 LUMA_PIXELS, COLOR_PIXELS = 2, 8  # pixels on a cell's side, at least: JPEG halves the color's resolution

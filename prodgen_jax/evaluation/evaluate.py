@@ -23,12 +23,12 @@ from prodgen_jax.errors import InputError
 from prodgen_jax.evaluation.categories import Labeled, by_category, pick_attribute
 from prodgen_jax.evaluation.control import accuracy, control_network
 from prodgen_jax.evaluation.copies import find_copies, summary
-from prodgen_jax.evaluation.features import FeatureNetwork, check_images, feature_network
 from prodgen_jax.evaluation.intervals import LEVEL, RESAMPLES
 from prodgen_jax.evaluation.measures import interval, measure
 from prodgen_jax.evaluation.selftest import self_test
 from prodgen_jax.evaluation.shop import report as shop_report
 from prodgen_jax.evaluation.style import drift
+from prodgen_jax.training.features import FeatureNetwork, check_images, feature_network
 
 FORMAT = 1
 LEAST, MOST = 64, 5000  # pictures: fewer say nothing, more cost time alone

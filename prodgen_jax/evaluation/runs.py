@@ -7,11 +7,12 @@ import numpy as np
 from jaxtyping import UInt8
 
 from prodgen_jax.data.prepared import PreparedSet
+from prodgen_jax.errors import InputError
 from prodgen_jax.evaluation.control import as_in_training, control_network, leakage, spoken, unseen_pairs
 from prodgen_jax.evaluation.evaluate import check_splits, evaluate
-from prodgen_jax.evaluation.features import feature_network
 from prodgen_jax.evaluation.translation import paired_report, translated
 from prodgen_jax.sampling.sample import draw, sample
+from prodgen_jax.training.features import feature_network
 from prodgen_jax.training.fit import use_compilation_cache
 from prodgen_jax.training.run import Run
 
@@ -31,6 +32,10 @@ def evaluate_run(
     """(the record of n samples, the samples). options: `evaluate`'s. A conditional run's record says what leaks;
     that of a run that begins from pictures, how close it came to the held-out photos that it was shown a part of."""
     use_compilation_cache()
+    if run.method.style is not None:
+        raise InputError(
+            f"{run.path}: gives pictures another look, for which there is no right answer; see `prodgen style`"
+        )
     against = options.get("against", "test")
     check_splits(prepared, against)
     pairs = translated(run, prepared, against, n, seed) if run.method.source is not None else None

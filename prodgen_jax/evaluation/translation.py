@@ -7,30 +7,36 @@ one and as a set. Two baselines must be beaten: the source as it is, and the mea
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+import jax
 import numpy as np
 from jaxtyping import Int, UInt8
 
-from prodgen_jax.data.images import to_uint8
+from prodgen_jax.data.images import to_signed, to_uint8
 from prodgen_jax.data.prepared import PreparedSet
+from prodgen_jax.data.tasks import enlarged, shrunk
 from prodgen_jax.evaluation.control import askable, spoken
-from prodgen_jax.evaluation.features import FeatureNetwork
 from prodgen_jax.evaluation.paired import compare
 from prodgen_jax.evaluation.sets import frechet_distance
 from prodgen_jax.methods.core import SOURCE
 from prodgen_jax.sampling.sample import draw
-from prodgen_jax.sampling.translate import sources
+from prodgen_jax.sampling.translate import enlarges, portions, sources
+from prodgen_jax.training.features import FeatureNetwork
 from prodgen_jax.training.run import Run
 
 
 @dataclass(frozen=True, eq=False)
 class Pairs:
-    """Held-out photos, what a run was given of them, what it made, and the attributes that it was told."""
+    """Held-out photos, what a run was given of them, what it made, and the attributes that it was told.
+
+    lanczos: for a run that enlarges, its small pictures enlarged so; the source itself is enlarged by bicubic.
+    """
 
     rows: Int[np.ndarray, "n"]
     photos: UInt8[np.ndarray, "n h w 3"]
     given: UInt8[np.ndarray, "n h w 3"]
     made: UInt8[np.ndarray, "n h w 3"]
     asked: Mapping[str, Int[np.ndarray, "n"]]
+    lanczos: UInt8[np.ndarray, "n h w 3"] | None = None
 
 
 def translated(run: Run, prepared: PreparedSet, against: str, n: int, seed: int) -> Pairs:
@@ -41,17 +47,29 @@ def translated(run: Run, prepared: PreparedSet, against: str, n: int, seed: int)
     asked = {name: split.labels[name][rows].astype(np.int32) for name in askable(run, prepared)}
     source = sources(run, photos)
     cond = {SOURCE: source, **spoken(run, prepared, asked)}
-    return Pairs(rows, photos, to_uint8(source), draw(run.method, run.params, len(rows), seed, cond), asked)
+    made = draw(run.method, run.params, len(rows), seed, cond)
+    return Pairs(rows, photos, to_uint8(source), made, asked, by_lanczos(run, photos))
+
+
+def by_lanczos(run: Run, photos: UInt8[np.ndarray, "n h w 3"]) -> UInt8[np.ndarray, "n h w 3"] | None:
+    """Photos made small as the run's task does, enlarged by Lanczos' filter (a = 3); None where it does not enlarge."""
+    times = enlarges(run)
+    if not times:
+        return None
+    grow = jax.jit(lambda x: enlarged(shrunk(x, times), times, "lanczos3"))
+    return np.concatenate([to_uint8(np.asarray(grow(to_signed(part)))) for part in portions(photos)])
 
 
 def paired_report(pairs: Pairs, prepared: PreparedSet, against: str, network: FeatureNetwork) -> dict:
-    """{"n", "kind", "made", "source", "mean"}: PSNR, SSIM, color error and FCD of what was made and of the baselines.
+    """{"n", "kind", "made", "source", "mean"}: PSNR, SSIM, color error and FCD of what was made and of the baselines,
+    {"lanczos"} among them where pictures are enlarged.
 
     kind: the attribute of whose values the mean photos are, the one with the most values.
     """
     kind = max(prepared.attributes, key=lambda name: len(prepared.attributes[name]), default="")
     labels = prepared.split(against).labels[kind][pairs.rows] if kind else np.full(len(pairs.rows), -1)
     sides = {"made": pairs.made, "source": pairs.given, "mean": mean_photos(prepared, kind)[labels]}
+    sides |= {} if pairs.lanczos is None else {"lanczos": pairs.lanczos}
     real, ids = network.features(pairs.photos), [str(row) for row in pairs.rows]
     found = {}
     for who, images in sides.items():

@@ -3,12 +3,13 @@
 from collections.abc import Callable
 from typing import NamedTuple
 
+from prodgen_jax.methods.adain import AdaINSettings, adain_method
 from prodgen_jax.methods.cgan import CGANSettings, cgan
 from prodgen_jax.methods.consistency import ConsistencySettings, consistency
 from prodgen_jax.methods.denoiser import SAMPLING
 from prodgen_jax.methods.diffusion import DDPMSettings, EDMSettings, FlowSettings, ddpm, edm, flow
 from prodgen_jax.methods.gan import DCGANSettings, dcgan
-from prodgen_jax.methods.pix2pix import Pix2PixHDSettings, Pix2PixSettings, pix2pix
+from prodgen_jax.methods.pix2pix import Pix2PixHDSettings, Pix2PixSettings, SRGANSettings, pix2pix
 from prodgen_jax.methods.spec import Spec
 from prodgen_jax.methods.stylegan import StyleGANSettings, stylegan
 from prodgen_jax.methods.vae import AESettings, CVAESettings, VAESettings, ae, cvae, vae
@@ -45,5 +46,7 @@ METHODS = {
     "flow": Family(FlowSettings, flow, SAMPLING),
     "pix2pix": Family(Pix2PixSettings, pix2pix),
     "pix2pixhd": Family(Pix2PixHDSettings, pix2pix),
+    "srgan": Family(SRGANSettings, pix2pix),
+    "adain": Family(AdaINSettings, adain_method),
     "consistency": Family(ConsistencySettings, consistency, SAMPLING[:2], ("ddpm",)),
 }

@@ -64,6 +64,8 @@ class Method:
                 None where no loss says how good the pictures are (a GAN's does not).
     edit:       (params, keys [n], cond, kept, strength) -> images: `sample` that begins from pictures of which a part
                 stays (`samplers.Kept`); strength: a number in (0, 1], 1 begins from noise alone. None: it cannot.
+    style:      (params, keys [n], content [n h w c], styles [n k h w c], shares [n k], strength [n]) -> content that
+                looks like a mix of styles, in as far as strength in [0, 1] says. None: it cannot.
     source:     photos [n h w c] -> what is left of them, the pictures [n h w c] that `sample` finds as cond[SOURCE] and
                 makes others of. None: it makes its pictures from noise.
     alarms:     what in the metrics of a step says that training has gone wrong, though every number is finite.
@@ -77,6 +79,7 @@ class Method:
     conditions: tuple[str, ...] = ()
     validate: Callable | None = None
     edit: Callable | None = None
+    style: Callable | None = None
     source: Callable | None = None
     alarms: tuple[Alarm, ...] = ()
 

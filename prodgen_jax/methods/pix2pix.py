@@ -1,8 +1,9 @@
-"""From picture to picture, learned from pairs: pix2pix (Isola 2017) and pix2pixHD (Wang 2018).
+"""From picture to picture, learned from pairs: pix2pix (Isola 2017), pix2pixHD (Wang 2018) and SRGAN (Ledig 2017).
 
 The pairs come from the catalog itself (`data.tasks`): a photo, and what a task leaves of it. The generator is the
 network of our denoisers at one fixed time; it adds to the source what is missing, so that it begins as the identity.
 The paper's generator ignored noise as an input, and dropout in its place varied little (section 3.2); ours gets none.
+For SRGAN that source is the small picture, enlarged by interpolation; its critics see both, as pix2pix's do.
 """
 
 from dataclasses import dataclass
@@ -22,11 +23,13 @@ from prodgen_jax.methods.core import SOURCE, Method, Turn, power_ema
 from prodgen_jax.methods.gan import fold
 from prodgen_jax.methods.gan_losses import LOSSES
 from prodgen_jax.methods.guidance import hide
+from prodgen_jax.methods.perception import EYE, Eye, content_distance
 from prodgen_jax.methods.precision import PrecisionSettings, opened
 from prodgen_jax.methods.spec import Spec, choose
 from prodgen_jax.nets.patchgan import Judged, ScaledCritics, beside
 
 STREAM_HIDE, STREAM_DROPOUT = 6, 5  # what an example's key is folded with
+STREAM_EYE = 2  # what the key of the first parameters is folded with for the eye's
 
 
 @dataclass(frozen=True)
@@ -38,6 +41,7 @@ class Pix2PixSettings(BackboneSettings, PrecisionSettings):
     l1: float = 100.0  # weight of the mean absolute error
     adversarial: float = 1.0  # weight of the critics' judgement; 0: there are no critics
     matching: float = 0.0  # weight of how unlike the pictures are in the critics' maps
+    perceptual: float = 0.0  # weight of how far the pictures are from the photos to a trained eye
     scales: int = 1  # critics, each for pictures half as large as the one before
     critic_width: int = 32  # channels of a critic's first map
     generator_lr: float = 1e-3  # Adam's step size
@@ -57,6 +61,16 @@ class Pix2PixHDSettings(Pix2PixSettings):
     matching: float = 10.0
 
 
+@dataclass(frozen=True)
+class SRGANSettings(Pix2PixSettings):
+    """What `--set` reaches of a super-resolution: all that a pix2pix has, with an eye beside the critics."""
+
+    task: str = "small2"  # small2 or small4: how many times larger; any other task of a pix2pix as well
+    l1: float = 20.0
+    perceptual: float = 2.0
+    adversarial: float = 0.2
+
+
 def absolute(a: Float[Array, "b ..."], b: Float[Array, "b ..."]) -> Float[Array, ""]:
     """The mean absolute error. Isola 2017, eq. 3, per number."""
     return jnp.mean(jnp.abs(a - b))
@@ -71,11 +85,11 @@ def matching(on_real: tuple[Judged, ...], on_fake: tuple[Judged, ...]) -> Float[
 def check(s: Pix2PixSettings, spec: Spec) -> None:
     """InputError where settings cannot be, or do not fit the pictures."""
     choose(BACKBONES, s.network, "network").check("pix2pix", s, spec)
-    for name in ("l1", "adversarial", "matching"):
+    for name in ("l1", "adversarial", "matching", "perceptual"):
         if not 0 <= getattr(s, name) < float("inf"):
             raise InputError(f"{name}={getattr(s, name)}: a weight, must be 0 or more")
-    if not s.l1 + s.adversarial > 0:
-        raise InputError("l1=0 and adversarial=0: nothing is left to learn from")
+    if not s.l1 + s.adversarial + s.perceptual > 0:
+        raise InputError("l1=0, adversarial=0 and perceptual=0: nothing is left to learn from")
     if s.matching and not s.adversarial:
         raise InputError("matching needs critics to match in: set adversarial above 0, or matching=0")
     for name in ("drop", "drop_each", "dropout"):
@@ -95,6 +109,7 @@ class Translation:
         nets = nnx.eval_shape(lambda: self.build(jax.random.key(0)))
         self.groups = ("generator", "critic") if settings.adversarial else ("generator",)
         self.nets = {group: opened(nets[group], settings.precision) for group in self.groups}
+        self.eye = Eye(spec, settings.precision) if settings.perceptual else None
 
     def build(self, key) -> dict[str, nnx.Module]:
         s, rngs = self.s, [nnx.Rngs(params=k) for k in jax.random.split(key)]
@@ -105,7 +120,8 @@ class Translation:
 
     def init(self, key) -> tuple[dict, dict]:
         nets = self.build(key)
-        return {group: nnx.state(nets[group], nnx.Param) for group in self.groups}, {}
+        eye = {EYE: self.eye.init(jax.random.fold_in(key, STREAM_EYE))} if self.eye else {}
+        return {**{group: nnx.state(nets[group], nnx.Param) for group in self.groups}, **eye}, {}
 
     def generate(self, params, source: Float[Array, "b h w c"], label, inside=None) -> Float[Array, "b h w c"]:
         """inside: keys of what the network drops out; None: it drops nothing."""
@@ -134,6 +150,9 @@ class Translation:
         s, (source, made) = self.s, self.played(params, batch, keys)
         error = absolute(made, batch["image"])
         total, metrics = s.l1 * error, {"loss/l1": error}
+        if self.eye:
+            apart = content_distance(*(self.eye.maps(params, x) for x in (made, batch["image"])))
+            total, metrics = total + s.perceptual * apart, {**metrics, "loss/perceptual": apart}
         if s.adversarial:
             on_real, on_made = self.judged(params, source, batch["image"], made)
             fooled = sum(self.loss.generator(answers) for answers, _ in on_made) / len(on_made)

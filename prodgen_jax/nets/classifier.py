@@ -1,4 +1,5 @@
-"""A small ConvNet with one head per attribute; its penultimate layer is the feature space of the metrics."""
+"""A small ConvNet with one head per attribute: its penultimate layer is the feature space of the metrics, and its first
+stages are what perceptual losses look through."""
 
 from collections.abc import Mapping
 
@@ -10,6 +11,7 @@ from jaxtyping import Float
 from prodgen_jax.nets.blocks import GroupNorm, conv
 
 COARSEST = 4  # pixels: strided stages are added until a picture is this small
+TRUNK = 3  # stages of the trunk, or as many as there are
 
 
 class Stage(nnx.Module):
@@ -19,9 +21,39 @@ class Stage(nnx.Module):
         self.down, self.same = conv(cin, cout, 3, 2, rngs=rngs), conv(cout, cout, 3, rngs=rngs)
         self.norms = nnx.List([GroupNorm(cout, rngs=rngs), GroupNorm(cout, rngs=rngs)])
 
+    def maps(self, x: Float[Array, "b h w i"]) -> tuple[Float[Array, "b h/2 w/2 o"], Float[Array, "b h/2 w/2 o"]]:
+        """What each of the two convolutions sees."""
+        first = jax.nn.silu(self.norms[0](self.down(x)))
+        return first, jax.nn.silu(self.norms[1](self.same(first)))
+
     def __call__(self, x: Float[Array, "b h w i"]) -> Float[Array, "b h/2 w/2 o"]:
-        x = jax.nn.silu(self.norms[0](self.down(x)))
-        return jax.nn.silu(self.norms[1](self.same(x)))
+        return self.maps(x)[1]
+
+
+def stage_widths(size: int, width: int) -> list[int]:
+    """The channels of every stage."""
+    n = 0
+    while size > COARSEST:
+        n, size = n + 1, size // 2
+    return [width * 2 ** min(i, 2) for i in range(n)]
+
+
+def stages(widths: list[int], *, rngs: nnx.Rngs) -> nnx.List:
+    return nnx.List([Stage(*pair, rngs=rngs) for pair in zip([3, *widths], widths, strict=False)])
+
+
+class Trunk(nnx.Module):
+    """The first stages of a `Classifier` with their parameters' names: pictures of any size to what each layer sees."""
+
+    def __init__(self, size: int, width: int, *, rngs: nnx.Rngs):
+        self.stages = stages(stage_widths(size, width)[:TRUNK], rngs=rngs)
+
+    def __call__(self, x: Float[Array, "b h w 3"]) -> list[Float[Array, "b _ _ _"]]:
+        """The picture, then two maps of 1/2, two of 1/4 and two of 1/8 of its side."""
+        found = [x]
+        for stage in self.stages:
+            found.extend(stage.maps(found[-1]))
+        return found
 
 
 class Classifier(nnx.Module):
@@ -32,12 +64,10 @@ class Classifier(nnx.Module):
     """
 
     def __init__(self, size: int, heads: Mapping[str, int], width: int, features: int, *, rngs: nnx.Rngs):
-        stages, channels = [], 3
-        while size > COARSEST:
-            stages.append(Stage(channels, width * 2 ** min(len(stages), 2), rngs=rngs))
-            channels, size = width * 2 ** min(len(stages) - 1, 2), size // 2
-        self.stages = nnx.List(stages)
-        self.to_features = nnx.Linear(channels * size * size, features, rngs=rngs)
+        widths = stage_widths(size, width)
+        side = size // 2 ** len(widths)
+        self.stages = stages(widths, rngs=rngs)
+        self.to_features = nnx.Linear([3, *widths][-1] * side * side, features, rngs=rngs)
         self.heads = nnx.Dict({name: nnx.Linear(features, n, rngs=rngs) for name, n in heads.items()})
 
     def features(self, x: Float[Array, "b h w 3"]) -> Float[Array, "b features"]:

@@ -66,15 +66,21 @@ def upscale(run: Run, images: UInt8[Array, "n h w 3"], seed: int = 0) -> Photos:
 def check_upscale(run: Run, size: int) -> None:
     """InputError where a run does not enlarge pictures of `size` pixels on a side."""
     check(run)
-    task, large = run.recipe.method.task, run.spec.size
-    fits = {f"small{times}": large // times for times in ENLARGED}
-    if fits.get(task) != size:
-        wanted = f"enlarges {fits[task]} px to {large}" if task in fits else f"is for {task}"
+    times, large = enlarges(run), run.spec.size
+    if not times or size * times != large:
+        wanted = f"enlarges {large // times} px to {large}" if times else f"is for {run.recipe.method.task}"
         raise InputError(f"{run.path}: {wanted}; the pictures have {size} px")
+
+
+def enlarges(run: Run) -> int:
+    """How many times larger its pictures are than what they are made of; 0 where that is not its task."""
+    return {f"small{times}": times for times in ENLARGED}.get(run.recipe.method.task, 0)
 
 
 def check(run: Run) -> None:
     """InputError where the run makes its pictures from noise."""
+    if run.method.style is not None:
+        raise InputError(f"{run.path}: gives pictures another look; use `prodgen style`")
     if run.method.source is None:
         raise InputError(
             f"{run.path}: a {run.config['method']} makes its pictures from noise; for pictures from pictures train "

@@ -5,6 +5,7 @@ import math
 import os
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, nullcontext
+from functools import partial
 from pathlib import Path
 
 import jax
@@ -23,7 +24,7 @@ from prodgen_jax.training.lock import alone
 from prodgen_jax.training.loop import Tick, check, loop
 from prodgen_jax.training.recipe import FitSettings, Recipe
 from prodgen_jax.training.run import BEST, Run, config_of, open_run
-from prodgen_jax.training.start import begun_from, check_start
+from prodgen_jax.training.start import check_start, first_state
 from prodgen_jax.training.stop import Stop
 from prodgen_jax.training.track import Metrics, Numbers
 from prodgen_jax.training.trackers import Trackers, check_trackers
@@ -82,12 +83,12 @@ def fresh(method: Method, seed: int) -> State:
     return jax.jit(lambda: init_state(method, jax.random.key(seed)))()
 
 
-def begin(method: Method, saves: Checkpoints, seed: int, start: Run | None, config: dict) -> tuple[State, dict]:
-    """The newest checkpoint's state; where none was finished yet a fresh one, with what `start` has learned."""
+def begin(method: Method, saves: Checkpoints, seed: int, first: Callable) -> tuple[State, dict]:
+    """The newest checkpoint's state; where none was finished yet what `first` makes of a fresh one."""
     state = fresh(method, seed)
     if saves.latest() is not None:
         return saves.restore(state, mend=True)
-    return state if start is None else begun_from(state, start, config), {"seconds": 0.0}
+    return first(state), {"seconds": 0.0}
 
 
 @contextmanager
@@ -186,7 +187,8 @@ def fit(
         with telling():
             if leads():
                 opened.enter_context(entered(out, config, resume))
-                kept = keeping(made, method, out, stop, seed, steps, limit, validation, on_check, start, shown)
+                first = partial(first_state, run=start, prepared=prepared, config=config)
+                kept = keeping(made, method, out, stop, seed, steps, limit, validation, on_check, first, shown)
                 keeper, state = opened.enter_context(kept)
             else:
                 keeper, state = Follower(), fresh(method, seed)
@@ -221,16 +223,16 @@ def keeping(
     limit: float,
     validation: Validation | None,
     on_check: Callable | None,
-    start: Run | None,
+    first: Callable,
     photos: UInt8[Array, "n h w 3"],
 ) -> Iterator[tuple[Keeper, State]]:
     """The keeper of the run in `out`, and the state to go on from; closed, all that was begun to be saved is.
 
-    photos: held out, for the sheets.
+    first: fresh state -> where training begins. photos: held out, for the sheets.
     """
     best = nullcontext() if validation is None else Checkpoints(out / BEST, 1, stop.hold)
     with Checkpoints(out / "checkpoints", made.fit.keep, stop.hold) as saves, best as best_saves:
-        state, meta = begin(method, saves, seed, start, open_run(out).config)
+        state, meta = begin(method, saves, seed, first)
         so_far = Best(**meta.get("best", {}))
         checks = None if validation is None else Checks(made.fit, validation, so_far, best_saves, on_check)
         step, name = int(state.step), f"training {made.name}"

@@ -10,11 +10,14 @@ from jax import Array
 from jaxtyping import Float
 
 from prodgen_jax.data.captions import TEXT
+from prodgen_jax.data.prepared import PreparedSet
 from prodgen_jax.errors import InputError
 from prodgen_jax.methods import METHODS
 from prodgen_jax.methods.adapt import LORA, add, name_of, named
 from prodgen_jax.methods.consistency import TEACHER
 from prodgen_jax.methods.core import EXTRA, State
+from prodgen_jax.methods.perception import EYE
+from prodgen_jax.training.features import eye_of
 from prodgen_jax.training.run import Run
 
 Rows = Mapping[str, tuple[Sequence[str], Sequence[str]]]  # {attribute or text: (values known before, values now)}
@@ -32,6 +35,18 @@ def carried(
     """A table's rows for the values `now`: row 0 says nothing; a value that is new begins as row `other` does."""
     place = {value: i + 1 for i, value in enumerate(before)}
     return jnp.asarray(table)[np.array([0, *(place.get(value, other) for value in now)])]
+
+
+def first_state(fresh: State, run: Run | None, prepared: PreparedSet, config: dict) -> State:
+    """Where training begins: a fresh state, with what another run has learned, if one is given; else with the eye of
+    the set, where the method looks through one."""
+    if run is not None:
+        return begun_from(fresh, run, config)
+    if EYE not in fresh.params:
+        return fresh
+    known = named(eye_of(prepared))
+    eye = jax.tree_util.tree_map_with_path(lambda path, _: jnp.asarray(known[name_of(path)]), fresh.params[EYE])
+    return fresh._replace(params={**fresh.params, EYE: eye})
 
 
 def begun_from(state: State, run: Run, config: dict) -> State:

@@ -9,9 +9,9 @@ from prodgen_jax.errors import InputError
 from prodgen_jax.evaluation import compare as module
 from prodgen_jax.evaluation import runs
 from prodgen_jax.evaluation.compare import Comparison, compare, flop_per_step, steps_for, summarize, tag
-from prodgen_jax.evaluation.features import feature_network
 from prodgen_jax.evaluation.measures import measure
 from prodgen_jax.methods import Spec
+from prodgen_jax.training.features import feature_network
 
 TINY = {"width": "8", "latent": "4", "batch": "16", "sheet_images": "1"}
 

@@ -8,10 +8,10 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from prodgen_jax.data.halves import part_of_training
 from prodgen_jax.errors import InputError
 from prodgen_jax.evaluation import control
-from prodgen_jax.evaluation.features import feature_network
-from prodgen_jax.evaluation.halves import part_of_training
+from prodgen_jax.training.features import feature_network
 
 KINDS, COLOURS = 3, 4
 VALUES = {"shape": ["disc", "square", "bar"], "colour": ["red", "green", "blue", "black"]}

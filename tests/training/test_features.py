@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 from prodgen_jax.errors import InputError
-from prodgen_jax.evaluation import features
-from prodgen_jax.evaluation.features import feature_network
 from prodgen_jax.methods import classifier
 from prodgen_jax.methods.spec import Spec
+from prodgen_jax.training import features
+from prodgen_jax.training.features import feature_network
 
 
 def test_useful_classes_keeps_frequent_values_only():

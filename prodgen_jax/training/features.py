@@ -11,7 +11,7 @@ import os
 import tempfile
 import warnings
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -23,10 +23,10 @@ from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
 from prodgen_jax.data.augment import AugmentSettings
+from prodgen_jax.data.halves import labels_of_training, part_of_training
 from prodgen_jax.data.images import to_signed
 from prodgen_jax.data.prepared import PreparedSet, Split
 from prodgen_jax.errors import InputError
-from prodgen_jax.evaluation.halves import labels_of_training, part_of_training
 from prodgen_jax.methods import classifier
 from prodgen_jax.methods.spec import Spec
 from prodgen_jax.progress import Progress
@@ -36,6 +36,7 @@ FORMAT = 1
 BATCH = 128  # examples a training step
 BLOCK = 256  # pictures put through the network at once
 EPOCHS, LEAST_STEPS, MOST_STEPS = 4, 300, 1000  # 1000 steps at 32 px: 2 to 3 minutes on 2 cores
+EYE_SEED, EYE_STEPS = 2, 300  # of the network that perceptual losses look through: never one that measures
 AUGMENT = AugmentSettings(flip=True, shift=0.06)  # 2 of 32 pixels
 
 
@@ -99,15 +100,22 @@ def check_images(images: UInt8[Array, "n h w 3"], size: int, least: int = 1) -> 
 
 
 def feature_network(
-    prepared: PreparedSet, *, steps: int | None = None, seed: int = 0, half: int | None = None, **shape: int
+    prepared: PreparedSet,
+    *,
+    steps: int | None = None,
+    seed: int = 0,
+    half: int | None = None,
+    measured: bool = True,
+    **shape: int,
 ) -> FeatureNetwork:
     """The feature network of a prepared set: read from the cache, or trained and put there.
 
     steps: of training, with batches of 128; None takes 4 epochs, but 300 to 1000 steps. half: 0 or 1 trains on that
-    half of the training photos alone, None on all. shape: the classifier's `width` and `features`, if others than
-    usual. A network with another `seed` or half has other weights, and a cache of its own. One that was trained
-    otherwise, or on other data, is trained again; so is a damaged one, with a warning. A prepared set that cannot be
-    written to is cached in the user's cache folder. InputError if no attribute has two values with 20 pictures each.
+    half of the training photos alone, None on all. measured: whether its accuracy on the test split is to be known,
+    should it be trained now. shape: the classifier's `width` and `features`, if others than usual. A network with
+    another `seed` or half has other weights, and a cache of its own. One that was trained otherwise, or on other data,
+    is trained again; so is a damaged one, with a warning. A prepared set that cannot be written to is cached in the
+    user's cache folder. InputError if no attribute has two values with 20 pictures each.
     """
     identity, settings = plan(prepared, steps, seed, half, shape)
     name = str(seed) if half is None else f"{seed}-half{half}"
@@ -116,13 +124,21 @@ def feature_network(
         found = read_cached(place, identity, settings, Spec.of(prepared))
         if found is not None:
             return found
-    network = train(prepared, identity, settings)
+    network = train(prepared, identity, settings, measured)
     place = next((place for place in places if writable(place)), None)
     if place is None:
         warnings.warn(f"the feature network was not kept: none of {places} can be written to", stacklevel=2)
     else:
         write_cached(place, network)
     return network
+
+
+def eye_of(prepared: PreparedSet) -> PyTree:
+    """The parameters of the network that perceptual losses look through. Of the set it reads the training split alone.
+
+    InputError as `feature_network`'s.
+    """
+    return feature_network(prepared, steps=EYE_STEPS, seed=EYE_SEED, measured=False).params
 
 
 def plan(
@@ -143,7 +159,7 @@ def plan(
     return {**identity, "settings": json.loads(json.dumps(asdict(settings)))}, settings
 
 
-def train(prepared: PreparedSet, identity: Mapping, settings: classifier.Settings) -> FeatureNetwork:
+def train(prepared: PreparedSet, identity: Mapping, settings: classifier.Settings, measured: bool) -> FeatureNetwork:
     """Train on the train split, or the half of it that the identity names; measure on the test split."""
     spec, steps = Spec.of(prepared), settings.steps
     photos = part_of_training(prepared, identity.get("half"))
@@ -161,7 +177,7 @@ def train(prepared: PreparedSet, identity: Mapping, settings: classifier.Setting
             bar.advance(tick.step - bar.done)
     params = jax.tree.map(np.asarray, tick.host_state().params["net"])
     network = FeatureNetwork(params, settings, spec, identity, {})
-    return FeatureNetwork(params, settings, spec, identity, accuracies(network, prepared.split("test")))
+    return replace(network, accuracy=accuracies(network, prepared.split("test"))) if measured else network
 
 
 def accuracies(network: FeatureNetwork, split: Split) -> dict[str, dict[str, float]]:
