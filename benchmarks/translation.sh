@@ -10,11 +10,12 @@ shift 3
 here=$(cd "$(dirname "$0")" && pwd)
 prodgen() { python -m prodgen_jax.cli "$@"; }
 
-[ $# -gt 0 ] || set -- grey edges half small2 small4 srgan2 srgan4
+[ $# -gt 0 ] || set -- grey edges half small2 small4 srgan2 srgan4 ddpm-edges
 for task in "$@"; do
     case $task in
     small*) how=(pix2pix --set task="$task" --set adversarial=0) ;; # by PSNR: the pixel variant
     srgan*) how=(srgan --set task="small${task#srgan}") ;;
+    ddpm-*) how=(ddpm --set task="${task#ddpm-}" --set sampler=dpmpp2m --set sample_steps=18) ;;
     *) how=(pix2pix --set task="$task") ;;
     esac
     prodgen train "${how[0]}" "$data" --out "$work/$task" --minutes "$minutes" "${how[@]:1}" --resume

@@ -19,6 +19,7 @@ from prodgen_jax.evaluation.tables import plain
 from prodgen_jax.evaluation.translation import translated
 
 COLUMNS = 14
+JUDGES = {"critic": "critics", "eye": "a trained eye"}  # by their group of parameters
 MEASURES = {  # what is said of them, and how they are written
     "psnr_db": ("PSNR, dB", plain),
     "ssim": ("SSIM", "{:.3f}".format),
@@ -42,6 +43,8 @@ def sides(pairs) -> dict[str, np.ndarray]:
 
 def rows(task: str, found: dict) -> list[tuple]:
     names = {"made": f"**{task}**: made", "source": "the source as it is", "mean": f"mean photo of its {found['kind']}"}
+    if "lanczos" in found:
+        names |= {"source": "bicubic", "lanczos": "Lanczos"}
     return [(title, *(write(found[who][key]) for key, (_, write) in MEASURES.items())) for who, title in names.items()]
 
 
@@ -58,9 +61,11 @@ def main() -> None:
         run = open_run(args.work / task)
         draw_sheet(translated(run, prepared, "test", COLUMNS, seed=1), args.out / "translation" / f"{task}.png")
         body += rows(task, record["paired"])
-        count = sum(leaf.size for leaf in jax.tree.leaves(run.params["generator"]))
-        critics = "critics" if "critic" in run.params else "no critic, mean absolute error alone"
-        budgets.append((task, critics, f"{count:,}", f"{run.step:,}", f"{run.seconds / 60:.1f}"))
+        (own,) = run.params.keys() - JUDGES.keys()
+        count = sum(leaf.size for leaf in jax.tree.leaves(run.params[own]))
+        first = "mean absolute error" if own == "generator" else "denoising"
+        judges = [first, *(JUDGES[group] for group in JUDGES if group in run.params)]
+        budgets.append((task, ", ".join(judges), f"{count:,}", f"{run.step:,}", f"{run.seconds / 60:.1f}"))
         pictures += [f"### {task}", "", f"![{task}: given, made, and the photo](translation/{task}.png)", ""]
     record = next(iter(records.values()))
     lines = [
@@ -69,10 +74,12 @@ def main() -> None:
         "Made by `benchmarks/translation.sh`; every number here is its output.",
         f"{os.cpu_count()} CPU cores, python {platform.python_version()}, jax {record['versions']['jax']}. {args.note}",
         "",
-        "pix2pix on the public 'Fashion Product Images (Small)' catalogue, beside the source as it is (`small2`:",
-        f"bicubic enlargement) and the mean training photo of its kind: {record['paired']['n']:,} held-out photos of",
-        f"{prepared.size} px. The color error is the mean distance in CIE L\\*a\\*b\\*. FCD is against",
-        "these very photos, so it can lie below the floor of two sets of different photos.",
+        "pix2pix on the public 'Fashion Product Images (Small)' catalogue, beside the source as it is and the mean",
+        f"training photo of its kind: {record['paired']['n']:,} held-out photos of {prepared.size} px. `small2` and",
+        "`small4` enlarge pictures two and four times by the mean absolute error alone, `srgan2` and `srgan4` with a",
+        "trained eye and critics beside it; `ddpm-edges` is a diffusion model that is given the edges. The color error",
+        "is the mean distance in CIE L\\*a\\*b\\*. FCD is against these very photos, so it can lie below the floor of",
+        "two sets of different photos.",
         "",
         markdown(("", *(title for title, _ in MEASURES.values())), body),
         "",

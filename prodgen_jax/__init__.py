@@ -20,6 +20,7 @@ _HOME = {
     "sample": "prodgen_jax.sampling.sample",
     "edit": "prodgen_jax.sampling.edit",
     "translate": "prodgen_jax.sampling.translate",
+    "stylize": "prodgen_jax.sampling.style",
     "evaluate": "prodgen_jax.evaluation.evaluate",
 }
 __all__ = list(_HOME)

@@ -10,9 +10,9 @@ import pytest
 from prodgen_jax.cli import main
 from prodgen_jax.cli.arguments import METHOD_NAMES
 from prodgen_jax.data.prepared import open_prepared
-from prodgen_jax.evaluation import features
 from prodgen_jax.methods import METHODS
 from prodgen_jax.sampling.sample import load_samples
+from prodgen_jax.training import features
 
 HELP = """
 import contextlib, io, sys

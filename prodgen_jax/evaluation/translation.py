@@ -11,6 +11,7 @@ import jax
 import numpy as np
 from jaxtyping import Int, UInt8
 
+from prodgen_jax.data.augment import COLOUR_WORDS
 from prodgen_jax.data.images import to_signed, to_uint8
 from prodgen_jax.data.prepared import PreparedSet
 from prodgen_jax.data.tasks import enlarged, shrunk
@@ -64,9 +65,9 @@ def paired_report(pairs: Pairs, prepared: PreparedSet, against: str, network: Fe
     """{"n", "kind", "made", "source", "mean"}: PSNR, SSIM, color error and FCD of what was made and of the baselines,
     {"lanczos"} among them where pictures are enlarged.
 
-    kind: the attribute of whose values the mean photos are, the one with the most values.
+    kind: the attribute of whose values the mean photos are.
     """
-    kind = max(prepared.attributes, key=lambda name: len(prepared.attributes[name]), default="")
+    kind = kind_of(prepared)
     labels = prepared.split(against).labels[kind][pairs.rows] if kind else np.full(len(pairs.rows), -1)
     sides = {"made": pairs.made, "source": pairs.given, "mean": mean_photos(prepared, kind)[labels]}
     sides |= {} if pairs.lanczos is None else {"lanczos": pairs.lanczos}
@@ -76,6 +77,12 @@ def paired_report(pairs: Pairs, prepared: PreparedSet, against: str, network: Fe
         fcd = frechet_distance(real, network.features(images))
         found[who] = {**compare(images, pairs.photos, ids, ids), "fcd": fcd}
     return {"n": len(ids), "kind": kind, **found}
+
+
+def kind_of(prepared: PreparedSet) -> str:
+    """The attribute that says best what a product looks like: the one with the most values that is no color's."""
+    shapes = [name for name in prepared.attributes if not any(word in name.lower() for word in COLOUR_WORDS)]
+    return max(shapes, key=lambda name: len(prepared.attributes[name]), default="")
 
 
 def mean_photos(prepared: PreparedSet, kind: str) -> UInt8[np.ndarray, "values+1 h w 3"]:

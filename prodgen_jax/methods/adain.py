@@ -20,7 +20,17 @@ from prodgen_jax.data.tasks import shrunk
 from prodgen_jax.errors import InputError
 from prodgen_jax.methods.core import SOURCE, Method, Turn, power_ema
 from prodgen_jax.methods.gan import fold, normal
-from prodgen_jax.methods.perception import EYE, Eye, Maps, content_distance, gram, moments, roughness, style_distance
+from prodgen_jax.methods.perception import (
+    EYE,
+    Eye,
+    EyeSettings,
+    Maps,
+    content_distance,
+    gram,
+    moments,
+    roughness,
+    style_distance,
+)  # fmt: skip
 from prodgen_jax.methods.pix2pix import absolute
 from prodgen_jax.methods.precision import PrecisionSettings, opened
 from prodgen_jax.methods.spec import Spec
@@ -33,7 +43,7 @@ Pictures = Float[Array, "b h w 3"]
 
 
 @dataclass(frozen=True)
-class AdaINSettings(PrecisionSettings):
+class AdaINSettings(EyeSettings, PrecisionSettings):
     """What `--set` reaches of a style transfer."""
 
     width: int = 32  # channels of the decoder's finest block
@@ -63,18 +73,16 @@ class Transfer:
     """Eye and decoder as pure functions of {group: params}."""
 
     def __init__(self, s: AdaINSettings, spec: Spec):
-        self.s, self.spec, self.eye = s, spec, Eye(spec, s.precision)
-        self.depth = len(self.eye.widths)
-        if not self.depth:
-            raise InputError(f"size={spec.size}: pictures of 8 px or more are needed")
-        self.levels = [2 * i for i in range(self.depth, 0, -1)][:2]  # the maps that are decoded from, coarsest first
+        self.s, self.spec, self.eye = s, spec, Eye(spec, s.precision, s.eye)
+        self.depth = len(self.eye.levels)
+        if not self.depth or spec.size % 2**self.depth:
+            raise InputError(f"size={spec.size}: the pictures' side must be a multiple of {2 ** max(self.depth, 3)} px")
+        self.levels = self.eye.levels[::-1][:2]  # the maps that are decoded from, coarsest first
         self.net = opened(nnx.eval_shape(lambda: self.build(jax.random.key(0))), s.precision)
         self.bank = random_styles(s.styles, spec.size, seed=0)
 
     def build(self, key) -> StyleDecoder:
-        widths = self.eye.widths
-        codes = [width + 3 for width in widths[::-1][:2]]
-        seen = 2 * (3 + 2 * sum(widths))
+        codes, seen = [level.width + 3 for level in self.levels], 2 * sum(self.eye.widths)
         return StyleDecoder(codes, seen, self.depth, self.s.width, self.s.noise, rngs=nnx.Rngs(params=key))
 
     def init(self, key) -> tuple[dict, dict]:
@@ -83,8 +91,7 @@ class Transfer:
 
     def codes(self, maps: Maps) -> list[Float[Array, "b _ _ _"]]:
         """The maps that are decoded from, and beside each the picture at its size: normalization hides the colors."""
-        side = maps[0].shape[1]
-        return [jnp.concatenate([maps[i], shrunk(maps[0], side // maps[i].shape[1])], -1) for i in self.levels]
+        return [jnp.concatenate([maps[i], shrunk(maps[0], smaller)], -1) for i, smaller, _ in self.levels]
 
     def transfer(
         self,

@@ -44,6 +44,8 @@ def consistency(s: ConsistencySettings, spec: Spec) -> Method:
     """A student of a DDPM over pixels; its group `..._teacher` is what `--from` filled in."""
     if not 1 <= s.leaps <= s.timesteps:
         raise InputError(f"leaps={s.leaps}: must be 1 to timesteps={s.timesteps}")
+    if s.task:
+        raise InputError(f"task={s.task}: a student begins from noise alone, as its teacher does; leave task empty")
     if not s.huber > 0:
         raise InputError(f"huber={s.huber}: must be above 0")
     frame, shape = ddpm_frame(s), (spec.size, spec.size, spec.channels)

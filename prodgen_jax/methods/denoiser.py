@@ -1,10 +1,12 @@
 """A network that takes noise away, as a method: one loss and one sampling loop for every Gaussian path.
 
-What DDPM, EDM and flow matching differ in is a `Frame`; the rest, written here, they share.
+What DDPM, EDM and flow matching differ in is a `Frame`; the rest, written here, they share. With a task the network
+sees beside the noisy picture what that task leaves of the photo (Palette, Saharia 2022), so that it makes many pictures
+of one source where pix2pix makes one.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import NamedTuple
 
@@ -15,10 +17,11 @@ from flax import nnx
 from jax import Array
 from jaxtyping import Float, Shaped
 
+from prodgen_jax.data.tasks import TASKS
 from prodgen_jax.errors import InputError
 from prodgen_jax.methods.backbone import BACKBONES, BackboneSettings
 from prodgen_jax.methods.conditions import asked
-from prodgen_jax.methods.core import Method, Turn, power_ema
+from prodgen_jax.methods.core import SOURCE, Method, Turn, power_ema
 from prodgen_jax.methods.gan import fold, normal
 from prodgen_jax.methods.gaussian import (
     Path,
@@ -48,6 +51,7 @@ class DenoiserSettings(BackboneSettings, PrecisionSettings):
     weight_decay: float = 0.0  # of AdamW, per unit of step size
     clip: float = 1.0  # largest gradient norm
     condition: tuple[str, ...] = ()  # what the picture is conditional on: attributes, and text
+    task: str = ""  # what is left of a photo, to make it again from, as pix2pix's; empty: from noise alone
     drop: float = 0.1  # share of examples whose attributes are all hidden while training
     drop_each: float = 0.1  # share of examples that hide an attribute by itself; counts from two attributes on
     sampler: str = "heun"  # ancestral, ddim, heun, dpmpp2m or euler
@@ -112,20 +116,36 @@ def shortened(times: Shaped[Array, "n"], strength: Float[Array, ""]) -> Shaped[A
     return jnp.round(found).astype(times.dtype) if jnp.issubdtype(times.dtype, jnp.integer) else found
 
 
+def beside(call: Callable, source: Float[Array, "n h w c"] | None) -> Callable:
+    """A network of twice the channels as one of (x, t): each picture beside its source, which guidance wants twice."""
+    if source is None:
+        return call
+
+    def answer(x: Float[Array, "b h w c"], t: Float[Array, "b"]) -> Float[Array, "b h w c"]:
+        sources = jnp.concatenate([source] * (len(x) // len(source)))
+        return call(jnp.concatenate([x, sources], axis=-1), t)[..., : x.shape[-1]]
+
+    return answer
+
+
 def denoiser(s: DenoiserSettings, spec: Spec, frame: Frame) -> Method:
-    """A network over pixels in a frame, conditional on what `s.condition` names."""
+    """A network over pixels in a frame, conditional on what `s.condition` and `s.task` name."""
     shape = (spec.size, spec.size, spec.channels)
+    task = choose(TASKS, s.task, "task") if s.task else None
+    seen = replace(spec, channels=2 * spec.channels) if task else spec
+    if task:
+        jax.eval_shape(task, jax.ShapeDtypeStruct((1, *shape), jnp.float32))  # it may not fit the size
     said = {name: choose(spec.conditions, name, "condition") for name in s.condition}
     guidance = Guidance(s.guidance, s.guidance_from, s.guidance_to, s.guidance_rescale)
     check_guidance(guidance, said)
 
     def build(key):
-        return BACKBONES[s.network].build(s, spec, said, nnx.Rngs(params=key))
+        return BACKBONES[s.network].build(s, seen, said, nnx.Rngs(params=key))
 
     net = opened(nnx.eval_shape(lambda: build(jax.random.key(0))), s.precision)
 
-    def network(params, label, keys=None):
-        return lambda x, t: net(params[s.network])(x, t, label, keys)
+    def network(params, label, source, keys=None):
+        return beside(lambda x, t: net(params[s.network])(x, t, label, keys), source)
 
     def errors(params, batch, keys, together, each, inside=None):
         """(weighted, plain) error of each picture, at a time and a noise of its own; attributes hidden in shares.
@@ -135,7 +155,8 @@ def denoiser(s: DenoiserSettings, spec: Spec, frame: Frame) -> Method:
         k_time, k_noise, k_drop = jnp.moveaxis(jax.vmap(lambda key: jax.random.split(key, 3))(keys), 1, 0)
         label = hide(k_drop, {name: batch["label"][name] for name in said}, together, each)
         t, eps = jax.vmap(frame.draw_time)(k_time), normal(k_noise, shape)
-        return denoising_loss(frame, network(params, label, inside), batch["image"], t, eps)
+        source = task(batch["image"]) if task else None
+        return denoising_loss(frame, network(params, label, source, inside), batch["image"], t, eps)
 
     def turn(params, extra, batch, keys, step):
         weighted, error = errors(params, batch, keys, s.drop, s.drop_each, fold(keys, STREAM_DROPOUT))
@@ -147,7 +168,8 @@ def denoiser(s: DenoiserSettings, spec: Spec, frame: Frame) -> Method:
 
     def draw(params, keys, cond, times, kept=None):
         label = asked(said, cond, keys.shape[0])
-        told = guided(lambda x, p, label: estimate(frame, network(params, label), x, p), label, guidance)
+        source = cond.get(SOURCE, jnp.zeros((keys.shape[0], *shape))) if task else None
+        told = guided(lambda x, p, label: estimate(frame, network(params, label, source), x, p), label, guidance)
         # estimates are held to [-1, 1], where pictures live; a rule's eps is made to agree with them
         return sample_loop(lambda x, p: jnp.clip(told(x, p), -1, 1), frame.rule, frame.path(times), keys, shape, kept)
 
@@ -162,7 +184,8 @@ def denoiser(s: DenoiserSettings, spec: Spec, frame: Frame) -> Method:
         turns=(Turn(s.network, turn),),
         optim={s.network: optax.chain(optax.clip_by_global_norm(s.clip), adam(rate, b2=0.99))},
         sample=lambda params, keys, cond: draw(params, keys, cond, frame.times),
-        edit=edit,
+        edit=None if task else edit,
+        source=task,
         ema={s.network: power_ema()},
         conditions=tuple(said),
         validate=validate,

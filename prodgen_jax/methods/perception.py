@@ -1,10 +1,13 @@
-"""How alike two pictures are to a trained eye: distances in the maps of the feature network's first stages.
+"""How alike two pictures are to a trained eye: distances in the maps of the feature network's first stages (or
+of VGG-19's).
 
 The eye is a group of parameters of its own that nobody trains; `training.start` fills it in. It is never the network
 that measures: a model that pleased its judge would prove nothing.
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -15,6 +18,7 @@ from jaxtyping import Float
 from prodgen_jax.methods import classifier
 from prodgen_jax.methods.precision import opened
 from prodgen_jax.methods.spec import Spec
+from prodgen_jax.nets import vgg
 from prodgen_jax.nets.classifier import TRUNK, Trunk, stage_widths
 
 EYE = "eye"  # the group of its parameters
@@ -23,16 +27,40 @@ WIDTH = classifier.Settings().width
 Maps = Sequence[Float[Array, "b _ _ _"]]
 
 
+@dataclass(frozen=True)
+class EyeSettings:
+    """What `--set` reaches of what a method looks through."""
+
+    eye: str = ""  # a file of VGG-19's weights (safetensors, torchvision's names); empty: the set's own feature network
+
+
+class Level(NamedTuple):
+    """A map that says much of its stage: its place among the maps, how many times smaller it is, its channels."""
+
+    place: int
+    smaller: int
+    width: int
+
+
 class Eye:
-    """The trunk of a feature network as pure functions of its parameters."""
+    """What is looked through, as pure functions of its parameters.
 
-    def __init__(self, spec: Spec, precision: str = "fp32"):
-        self.spec = spec
+    levels: the last map of each stage, finest first. widths: the channels of all maps, the picture's 3 first.
+    """
+
+    def __init__(self, spec: Spec, precision: str = "fp32", file: str = ""):
+        self.spec, self.file = spec, file
         self.net = opened(nnx.eval_shape(lambda: self.build(jax.random.key(0))), precision)
-        self.widths = stage_widths(spec.size, WIDTH)[:TRUNK]
+        own = stage_widths(spec.size, WIDTH)[:TRUNK]
+        self.widths = [3, *(width for width in own for _ in range(2))]
+        self.levels = [Level(2 * i, 2**i, width) for i, width in enumerate(own, 1)]
+        if file:
+            self.widths = [3, *(vgg.WIDTHS[i] for i in vgg.SEEN)]
+            self.levels = [Level(i + 1, 2**i, self.widths[i + 1]) for i in range(1, len(vgg.SEEN))]
 
-    def build(self, key) -> Trunk:
-        return Trunk(self.spec.size, WIDTH, rngs=nnx.Rngs(params=key))
+    def build(self, key) -> nnx.Module:
+        rngs = nnx.Rngs(params=key)
+        return vgg.VGG19(rngs=rngs) if self.file else Trunk(self.spec.size, WIDTH, rngs=rngs)
 
     def init(self, key):
         return nnx.state(self.build(key), nnx.Param)

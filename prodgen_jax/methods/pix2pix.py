@@ -23,7 +23,7 @@ from prodgen_jax.methods.core import SOURCE, Method, Turn, power_ema
 from prodgen_jax.methods.gan import fold
 from prodgen_jax.methods.gan_losses import LOSSES
 from prodgen_jax.methods.guidance import hide
-from prodgen_jax.methods.perception import EYE, Eye, content_distance
+from prodgen_jax.methods.perception import EYE, Eye, EyeSettings, content_distance
 from prodgen_jax.methods.precision import PrecisionSettings, opened
 from prodgen_jax.methods.spec import Spec, choose
 from prodgen_jax.nets.patchgan import Judged, ScaledCritics, beside
@@ -33,7 +33,7 @@ STREAM_EYE = 2  # what the key of the first parameters is folded with for the ey
 
 
 @dataclass(frozen=True)
-class Pix2PixSettings(BackboneSettings, PrecisionSettings):
+class Pix2PixSettings(BackboneSettings, EyeSettings, PrecisionSettings):
     """What `--set` reaches of a pix2pix."""
 
     task: str = "grey"  # what is left of a photo, to make it again from: grey, edges, mask, half, small2 or small4
@@ -109,7 +109,7 @@ class Translation:
         nets = nnx.eval_shape(lambda: self.build(jax.random.key(0)))
         self.groups = ("generator", "critic") if settings.adversarial else ("generator",)
         self.nets = {group: opened(nets[group], settings.precision) for group in self.groups}
-        self.eye = Eye(spec, settings.precision) if settings.perceptual else None
+        self.eye = Eye(spec, settings.precision, settings.eye) if settings.perceptual else None
 
     def build(self, key) -> dict[str, nnx.Module]:
         s, rngs = self.s, [nnx.Rngs(params=k) for k in jax.random.split(key)]

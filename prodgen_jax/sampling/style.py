@@ -117,7 +117,7 @@ def filled(photo: Photo, change: Mask) -> Photo:
     if core.all() or not core.any():
         return photo
     rows, columns = ndimage.distance_transform_edt(~core, return_distances=False, return_indices=True)
-    return np.where(change[..., None], photo, photo[rows, columns])
+    return photo[rows, columns]
 
 
 def resized(x: Float[np.ndarray, "n s s 3"], side: int) -> Float[np.ndarray, "n side side 3"]:
@@ -162,7 +162,7 @@ def train_pictures(
 ):
     """By the loop that trains everything else. Nothing is drawn, so that the seed and the place change nothing."""
     del start
-    eye, params = Eye(run.spec), run.params
+    eye, params = Eye(run.spec, file=run.recipe.method.eye), run.params
     wanted = mixed_grams(eye, params, *mix(content, looks, shares))
     method = gatys(GatysSettings(), eye, params, jnp.asarray(content), jnp.asarray(content), wanted, strength)
     return train_steps(method, steps, seed)[PICTURE]

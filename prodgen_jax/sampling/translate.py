@@ -84,5 +84,5 @@ def check(run: Run) -> None:
     if run.method.source is None:
         raise InputError(
             f"{run.path}: a {run.config['method']} makes its pictures from noise; for pictures from pictures train "
-            "pix2pix, or change photos with `prodgen edit`"
+            "pix2pix, or one of the denoisers with a task, or change photos with `prodgen edit`"
         )

@@ -133,7 +133,8 @@ def export(run: Run, path: str | Path, numbers: str = "bf16", settings: Mapping 
         run.sampling_with(settings)
     made = recipe(run.config["method"], **{**run.config["settings"], **(settings or {})})
     begun = run.config["start"] and Path(run.config["start"]).name  # where it lay is nobody's business
-    facts = {**run.config, "settings": made.settings(), "start": begun, "step": run.step, "seconds": run.seconds}
+    how = {name: Path(value).name if name == "eye" else value for name, value in made.settings().items()}
+    facts = {**run.config, "settings": how, "start": begun, "step": run.step, "seconds": run.seconds}
     save_weights(path, run.params, facts, numbers)
 
 

@@ -17,6 +17,7 @@ from prodgen_jax.methods.adapt import LORA, add, name_of, named
 from prodgen_jax.methods.consistency import TEACHER
 from prodgen_jax.methods.core import EXTRA, State
 from prodgen_jax.methods.perception import EYE
+from prodgen_jax.nets.vgg import PLACES, WIDTHS
 from prodgen_jax.training.features import eye_of
 from prodgen_jax.training.run import Run
 
@@ -44,9 +45,27 @@ def first_state(fresh: State, run: Run | None, prepared: PreparedSet, config: di
         return begun_from(fresh, run, config)
     if EYE not in fresh.params:
         return fresh
-    known = named(eye_of(prepared))
+    file = config["settings"].get("eye")
+    known = vgg_of(file) if file else named(eye_of(prepared))
     eye = jax.tree_util.tree_map_with_path(lambda path, _: jnp.asarray(known[name_of(path)]), fresh.params[EYE])
     return fresh._replace(params={**fresh.params, EYE: eye})
+
+
+def vgg_of(file: str) -> dict[str, np.ndarray]:
+    """The parameters of `nets.vgg`, from a safetensors file with torchvision's names. InputError if it is none."""
+    from safetensors import SafetensorError
+    from safetensors.numpy import load_file
+
+    try:
+        found = load_file(file)
+        kernels = [found[f"features.{place}.weight"] for place in PLACES]
+        biases = [found[f"features.{place}.bias"] for place in PLACES]
+    except (OSError, SafetensorError, KeyError) as error:
+        raise InputError(f"eye={file}: no VGG-19 as safetensors with torchvision's names ({error})") from error
+    if [kernel.shape[0] for kernel in kernels] != list(WIDTHS):
+        raise InputError(f"eye={file}: has other channels than VGG-19")
+    named_kernels = {f"convs.{i}.kernel": kernel.transpose(2, 3, 1, 0) for i, kernel in enumerate(kernels)}
+    return {**named_kernels, **{f"convs.{i}.bias": bias for i, bias in enumerate(biases)}}
 
 
 def begun_from(state: State, run: Run, config: dict) -> State:

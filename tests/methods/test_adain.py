@@ -87,7 +87,7 @@ def test_settings_are_checked():
     for change, said in (({"style": -1}, "style=-1"), ({"noise": 0}, "noise=0"), ({"styles": 0}, "styles=0")):
         with pytest.raises(InputError, match=said):
             adain_method(AdaINSettings(**change), SPEC)
-    with pytest.raises(InputError, match="size=4: pictures of 8 px"):
+    with pytest.raises(InputError, match="size=4: the pictures' side must be a multiple of 8 px"):
         adain_method(AdaINSettings(styles=7), Spec(4, 3, {}))
 
 

@@ -164,6 +164,25 @@ def test_samples_follow_seed_and_condition(make, name, network):
     assert not np.allclose(both, images[2], atol=1e-3)  # a subset conditions, and another one otherwise
 
 
+@pytest.mark.parametrize("name, network", [("ddpm", {}), ("edm", {}), ("flow", DIT)])
+def test_a_task_gives_each_picture_its_source(make, name, network):
+    """What is made of a source follows it, also under guidance, and noise gives variety."""
+    method, params = make(name, task="grey", condition="type", guidance=2.0, **network)
+    keys = jax.random.split(jax.random.key(1), 3)
+    sources = method.source(draw(3, 3, SIZE, SIZE, 3).clip(-1, 1))
+    assert np.ptp(np.asarray(sources), axis=-1).max() < 1e-5  # grey
+    said, sampler = {"type": jnp.array([0, 1, 2])}, jax.jit(method.sample)
+    made = sampler(params, keys, {"source": sources, **said})
+    others = sampler(params, keys, {"source": sources[::-1], **said})
+    assert not np.allclose(made[0], others[0], atol=1e-3)
+    np.testing.assert_allclose(made[1], others[1], atol=1e-3)  # the middle one has the same source
+    assert not np.allclose(made, sampler(params, keys[::-1], {"source": sources, **said})[::-1], atol=1e-3)
+    assert method.edit is None
+    batch = {"image": draw(5, 4, SIZE, SIZE, 3).clip(-1, 1), "label": {"type": jnp.zeros(4, int)}}
+    slope = jax.grad(lambda p: method.turns[0].loss(p, {}, batch, jax.random.split(keys[0], 4), 0)[0])(params)
+    assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(slope))
+
+
 # --- what is refused ----------------------------------------------------------------------------------------------
 
 
@@ -178,6 +197,7 @@ def test_samples_follow_seed_and_condition(make, name, network):
         ("flow", "target", "eps", "velocity, x0, v"),
         ("flow", "times", "beta", "logit_normal, uniform"),
         ("edm", "network", "resnet", "unet, dit"),
+        ("flow", "task", "upside_down", "grey, edges, mask, half, small2, small4"),
     ],
 )
 def test_unknown_names_are_refused_with_the_known_ones(make, name, setting, value, known):

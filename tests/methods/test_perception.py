@@ -52,6 +52,6 @@ def test_the_eye_is_the_beginning_of_a_feature_network(size):
     y = x
     for stage in network.stages[:3]:
         y = stage(y)
-    assert len(seen) == 1 + 2 * len(eye.widths) and (seen[0] == x).all()
+    assert len(seen) == 1 + 2 * len(eye.levels) == len(eye.widths) and (seen[0] == x).all()
     assert np.asarray(seen[-1]) == pytest.approx(np.asarray(y), abs=1e-5)
-    assert eye.maps({EYE: own}, jnp.zeros((1, 64, 64, 3)))[-1].shape[1] == 64 >> len(eye.widths)  # any size
+    assert eye.maps({EYE: own}, jnp.zeros((1, 64, 64, 3)))[-1].shape[1] == 64 >> len(eye.levels)  # any size
