@@ -5,6 +5,7 @@ from jaxtyping import Bool, UInt8
 from scipy import ndimage
 
 SAME = 2  # levels of 255 within which a pixel is the ground
+EVEN = 0.4  # levels from one pixel to the next within which a ground is even
 APART = 24  # levels of 255 from the border's median color that make a pixel part of the product
 
 
@@ -20,12 +21,17 @@ def foreground(images: UInt8[np.ndarray, "b h w 3"], apart: int = APART) -> Bool
 
 
 def windows(image: UInt8[np.ndarray, "h w 3"], holes: Bool[np.ndarray, "h w"]) -> Bool[np.ndarray, "h w"]:
-    """Those holes through which the ground is seen: half of their pixels are within 2 levels of it."""
+    """Those holes through which the ground is seen: half of their pixels are within 2 levels of it, or, where light
+    falls off towards the border, nearly of its color and without any pattern."""
     parts, n = ndimage.label(holes)
     if not n:
         return holes
-    off = np.abs(image - np.median(ring(image[None]), axis=1)).max(-1)
-    seen = ndimage.median(off, parts, np.arange(n + 1)) <= SAME
+    places, wide = np.arange(n + 1), image.astype(np.float32)
+    off = np.abs(wide - np.median(ring(image[None]), axis=1)).max(-1)
+    light = np.pad(wide.mean(-1), (0, 1), mode="edge")
+    rough = np.abs(np.diff(light, axis=0))[:, :-1] + np.abs(np.diff(light, axis=1))[:-1]
+    near, even = (ndimage.median(x, parts, places) for x in (off, rough))
+    seen = (near <= SAME) | ((near <= APART / 2) & (even <= EVEN))
     seen[0] = False
     return seen[parts]
 

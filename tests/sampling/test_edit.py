@@ -75,8 +75,14 @@ def test_the_product_is_one_piece(shoe):
     assert not found[18, 14] and not whole[18, 14]  # the ground, seen through a hole within
     white = shoe.copy()
     white[16:22, 12:18] = 246
+    white[16:22:2, 12:18] = 250
     assert silhouette(white).sum() == 20 * 16  # a white part within, which is hardly another white than the ground's
     assert found[12, 10] and whole[12, 10] and not whole[2, 2]
+    light = np.linspace(255, 235, 40).round().astype(np.uint8)[:, None, None] + np.zeros_like(shoe)
+    lit = np.where(shoe == 255, light, shoe)  # a studio's ground, darker towards its foot
+    assert silhouette(lit).sum() == whole.sum()
+    lit[16:22:2, 12:18] -= 8
+    assert silhouette(lit).sum() == 20 * 16  # as near to the ground, but with a pattern
     speck = shoe.copy()
     speck[3, 3] = 0
     assert foreground(speck[None])[0, 3, 3] and not silhouette(speck)[3, 3]
