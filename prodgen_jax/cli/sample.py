@@ -4,6 +4,8 @@ import argparse
 
 from prodgen_jax.cli.arguments import list_of, parse_pairs
 
+OURS = {"2": "pretrained:srgan64"}  # what enlarges so many times
+
 
 def add(commands) -> None:
     p = commands.add_parser("sample", help="draw pictures from a run")
@@ -20,7 +22,11 @@ def add(commands) -> None:
         metavar="KEY=VALUE",
         help="a setting of sampling; an unknown key lists all",
     )
-    p.add_argument("--upscale", metavar="RUN", help="hand the pictures on to this pix2pix of task small2 or small4")
+    p.add_argument(
+        "--upscale",
+        metavar="RUN",
+        help="hand the pictures on to this srgan, or pix2pix of task small2 or small4; 2: the one that comes with us",
+    )
     p.set_defaults(call=run)
 
 
@@ -31,7 +37,7 @@ def run(args: argparse.Namespace) -> None:
 
     where = parse_pairs(list_of(args.where or ""), "--where")
     settings = parse_pairs(args.set, "--set")
-    drawn, larger = open_run(args.run), open_run(args.upscale) if args.upscale else None
+    drawn, larger = open_run(args.run), open_run(OURS.get(args.upscale, args.upscale)) if args.upscale else None
     if larger:
         check_upscale(larger, drawn.spec.size)  # before anything is drawn
     images, labels = sample(drawn, args.n, args.seed, where, settings, args.text)

@@ -22,7 +22,7 @@ def add(commands) -> None:
         "--stages", type=int, default=1, help="transfers one after the other, from coarse to fine (default 1)"
     )
     p.add_argument("--steps", type=int, default=0, help="train the pictures themselves so many steps: slower, closer")
-    p.add_argument("--size", type=int, metavar="PX", help="side to work at (default: the largest photo's, at most 256)")
+    p.add_argument("--size", type=int, metavar="PX", help="side to work at (default: the largest photo's, 128 to 256)")
     p.add_argument("--model", default="pretrained:style64", metavar="RUN", help="the run of an adain (default: ours)")
     p.add_argument("--seed", type=int, default=0, help="the same seed gives the same pictures (default 0)")
     p.add_argument("--out", required=True, metavar="FOLDER", help="where results go, under the photos' names, as PNG")

@@ -55,13 +55,14 @@ def stylize(
     styles: {name of a style that comes with the package, or a picture file: share}. strength: 0 leaves all as it is.
     changes: per photo, True where it may change; the rest stays to the byte. stages: so many transfers, one after the
     other, each at twice the side of the one before. steps: of training the pictures themselves; 0: one pass of the
-    run's decoder. size: pixels on a side to work at; None: the largest photo's, at most 256. InputError where the run
-    knows no styles, or an argument cannot be.
+    run's decoder. size: pixels on a side to work at; None: the largest photo's, at most 256 and at least twice what the
+    run learned at, so that threads are finer than goods. InputError where the run knows no styles, or an argument
+    cannot be.
     """
     check(run, photos, styles, strength, changes, stages, steps)
     if strength == 0:
         return [photo.copy() for photo in photos]
-    size = size or min(max(max(photo.shape[:2]) for photo in photos), MOST)
+    size = size or max(min(max(max(photo.shape[:2]) for photo in photos), MOST), 2 * run.spec.size)
     size = max(-(-size // GRID) * GRID, run.spec.size)
     masks = [np.ones(photo.shape[:2], bool) for photo in photos] if changes is None else list(changes)
     content = [square(Image.fromarray(filled(*pair)), size) for pair in zip(photos, masks, strict=True)]
