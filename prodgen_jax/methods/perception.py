@@ -94,10 +94,14 @@ def style_distance(grams: Sequence[Float[Array, "b c c"]], wanted: Sequence[Floa
 
 
 def content_distance(maps: Maps, wanted: Maps) -> Float[Array, ""]:
-    """How far the last map of each stage but the first is from what is wanted, in shares. Gatys 2016, eq. 1."""
+    """How far the last map of each stage but the first is from what is wanted, as a share for each picture, so that
+    none depends on the others of its batch. Gatys 2016, eq. 1."""
     places = range(4, len(wanted), 2) if len(wanted) > 4 else [len(wanted) - 1]
-    shares = [jnp.mean((maps[i] - wanted[i]) ** 2) / (jnp.mean(wanted[i] ** 2) + 1e-3) for i in places]
-    return sum(shares) / len(shares)
+
+    def one(a, b):
+        return jnp.mean(jnp.mean((a - b) ** 2, (1, 2, 3)) / (jnp.mean(b**2, (1, 2, 3)) + 1e-3))
+
+    return sum(one(maps[i], wanted[i]) for i in places) / len(places)
 
 
 def roughness(x: Float[Array, "b h w c"]) -> Float[Array, ""]:

@@ -32,6 +32,10 @@ def test_a_style_does_not_know_where_things_are(maps):
     assert style_distance([gram(x) for x in shuffled], wanted) == pytest.approx(0, abs=1e-10)
     assert content_distance(shuffled, maps) > 0.5 and content_distance(maps, maps) == 0
     assert style_distance([2 * g for g in wanted], wanted) == pytest.approx(1)
+    larger = [x * jnp.array([1.0, 9.0])[:, None, None, None] for x in maps]  # the second picture counts no more for it
+    assert content_distance([x * 1.5 for x in larger], larger) == pytest.approx(0.25, rel=1e-3)
+    apart = [float(content_distance([x[i:][:1] for x in shuffled], [x[i:][:1] for x in maps])) for i in range(2)]
+    assert content_distance(shuffled, maps) == pytest.approx(np.mean(apart), rel=1e-5)
 
 
 def test_roughness():
