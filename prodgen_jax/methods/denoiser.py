@@ -128,13 +128,20 @@ def beside(call: Callable, source: Float[Array, "n h w c"] | None) -> Callable:
     return answer
 
 
+def fitting_task(name: str, shape: tuple[int, int, int]) -> Callable | None:
+    """The task of that name; None where there is none. InputError or ValueError where it does not fit the pictures."""
+    if not name:
+        return None
+    task = choose(TASKS, name, "task")
+    jax.eval_shape(task, jax.ShapeDtypeStruct((1, *shape), jnp.float32))
+    return task
+
+
 def denoiser(s: DenoiserSettings, spec: Spec, frame: Frame) -> Method:
     """A network over pixels in a frame, conditional on what `s.condition` and `s.task` name."""
     shape = (spec.size, spec.size, spec.channels)
-    task = choose(TASKS, s.task, "task") if s.task else None
+    task = fitting_task(s.task, shape)
     seen = replace(spec, channels=2 * spec.channels) if task else spec
-    if task:
-        jax.eval_shape(task, jax.ShapeDtypeStruct((1, *shape), jnp.float32))  # it may not fit the size
     said = {name: choose(spec.conditions, name, "condition") for name in s.condition}
     guidance = Guidance(s.guidance, s.guidance_from, s.guidance_to, s.guidance_rescale)
     check_guidance(guidance, said)
