@@ -69,7 +69,7 @@ def shares(styles: list[str]) -> dict[str, float]:
 
     found = {}
     for said in styles:
-        name, _, share = said.partition("=")
+        name, _, share = said.rpartition("=") if "=" in said else (said, "", "")
         try:
             value = float(share or 1)
         except ValueError:

@@ -44,7 +44,8 @@ def silhouette(image: UInt8[np.ndarray, "h w 3"], apart: int = APART) -> Bool[np
     """
     found = foreground(image[None], apart)[0]
     closed = ndimage.binary_closing(np.pad(found, 2), iterations=2)[2:-2, 2:-2] | found
-    whole = ndimage.binary_fill_holes(closed) & ~windows(image, ndimage.binary_fill_holes(closed) & ~closed)
+    filled = ndimage.binary_fill_holes(closed)
+    whole = filled & ~windows(image, filled & ~closed)
     parts, n = ndimage.label(whole)
     sizes = np.bincount(parts.ravel(), minlength=n + 1)
     sizes[0] = 0

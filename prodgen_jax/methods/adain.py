@@ -30,7 +30,7 @@ from prodgen_jax.methods.perception import (
     moments,
     roughness,
     style_distance,
-)  # fmt: skip
+)
 from prodgen_jax.methods.pix2pix import absolute
 from prodgen_jax.methods.precision import PrecisionSettings, opened
 from prodgen_jax.methods.spec import Spec

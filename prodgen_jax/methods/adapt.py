@@ -133,4 +133,5 @@ def with_lora(method: Method, rank: int) -> Method:
         sample=over(method.sample),
         validate=over(method.validate),
         edit=over(method.edit),
+        style=over(method.style),
     )

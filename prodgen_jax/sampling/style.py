@@ -60,6 +60,8 @@ def stylize(
     cannot be.
     """
     check(run, photos, styles, strength, changes, stages, steps)
+    if size is not None and size < 1:
+        raise InputError(f"size={size}: pixels on a side, must be 1 or more")
     if strength == 0:
         return [photo.copy() for photo in photos]
     size = size or max(min(max(max(photo.shape[:2]) for photo in photos), MOST), 2 * run.spec.size)

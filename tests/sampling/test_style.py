@@ -120,6 +120,7 @@ def test_refusals(trained, run, bag, tmp_path, shapes):
         ({"strength": 1.5}, "strength=1.5"),
         ({"stages": 0}, "stages=0"),
         ({"steps": -1}, "steps=-1"),
+        ({"size": 0}, "size=0"),
         ({"changes": [np.ones((3, 3), bool)]}, r"photo 0: is \(36, 44\)"),
     ):
         with pytest.raises(InputError, match=said):
@@ -169,3 +170,10 @@ def test_on_several_devices_each_picture_has_its_own_style(trained):
     whole = np.asarray(method.sample(trained.params, keys, {"source": content}))
     halves = [np.asarray(method.sample(trained.params, keys[i : i + 2], {"source": content[:2]})) for i in (0, 2)]
     np.testing.assert_allclose(whole, np.concatenate(halves), atol=2e-4)
+
+
+def test_adapters_reach_the_style(shapes, trained, tiny_recipe, bag, tmp_path):
+    """A run that only adapters were trained in styles by the kernels with them, not by those that stayed."""
+    made = tiny_recipe("adain", adapt="lora", lr=0.1)
+    run = fit(made, shapes, tmp_path / "lora", steps=2, start=trained)
+    assert (stylize(run, [bag], {"plaid": 1})[0] != stylize(trained, [bag], {"plaid": 1})[0]).any()
