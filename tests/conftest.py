@@ -21,6 +21,7 @@ from prodgen_jax.training.features import feature_network
 ROOT = Path(__file__).resolve().parents[1]
 TYPES, COLORS = ("shirt", "shoe", "bag"), ("red", "blue")
 ATTRIBUTES = {"type": TYPES, "colour": COLORS}
+DOMAINS = {"domain_a": "colour=red", "domain_b": "colour=blue"}
 TINY = {
     "dcgan": {"latent": 4, "r1_every": 2},
     "cgan": {"latent": 4, "r1_every": 2},
@@ -36,6 +37,7 @@ TINY = {
     "pix2pix": {"multipliers": (1,), "attend": (0,), "critic_width": 4, "warmup": 1},
     "pix2pixhd": {"multipliers": (1,), "attend": (0,), "critic_width": 4, "warmup": 1},
     "srgan": {"multipliers": (1,), "attend": (0,), "critic_width": 4, "warmup": 1},
+    "cyclegan": {"multipliers": (1,), "attend": (0,), "critic_width": 4, "warmup": 1, "pool": 24, **DOMAINS},
     "adain": {"styles": 7, "noise": 2, "warmup": 1},
     "consistency": {"multipliers": (1,), "attend": (0,), "timesteps": 20, "sample_steps": 2, "leaps": 5, "warmup": 1},
 }

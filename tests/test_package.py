@@ -10,8 +10,8 @@ import prodgen_jax
 
 PACKAGE = Path(prodgen_jax.__file__).parent
 FILES = sorted(PACKAGE.rglob("*.py"))
-ROOMS = {"errors": 0, "progress": 0, "data": 1, "nets": 1, "methods": 2, "training": 3, "sampling": 4, "evaluation": 5,
-         "deploy": 6, "cli": 7}  # fmt: skip
+ROOMS = {"errors": 0, "progress": 0, "literals": 1, "data": 1, "nets": 1, "methods": 2, "training": 3, "sampling": 4,
+         "evaluation": 5, "deploy": 6, "cli": 7}  # fmt: skip
 HEAVY = ("tensorflow", "torch", "tensorflow_datasets", "grain")
 
 IMPORTS = """

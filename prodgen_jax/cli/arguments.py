@@ -1,8 +1,4 @@
-"""What the commands share in reading their arguments."""
-
-from collections.abc import Sequence
-
-from prodgen_jax.errors import InputError
+"""What the commands share in saying what they take."""
 
 # said here so that --help needs no jax; a test holds it equal to METHODS
 METHOD_NAMES = (
@@ -20,21 +16,7 @@ METHOD_NAMES = (
     "pix2pix",
     "pix2pixhd",
     "srgan",
+    "cyclegan",
     "adain",
     "consistency",
 )
-
-
-def parse_pairs(parts: Sequence[str], option: str) -> dict[str, str]:
-    """`["a=1", "b=2"]` -> {"a": "1", "b": "2"}."""
-    pairs = {}
-    for part in parts:
-        key, equals, value = part.partition("=")
-        if not (equals and key):
-            raise InputError(f"{option} {part}: expected name=value")
-        pairs[key.strip()] = value.strip()
-    return pairs
-
-
-def list_of(text: str) -> list[str]:
-    return [part.strip() for part in text.split(",") if part.strip()]

@@ -3,8 +3,9 @@
 import argparse
 from pathlib import Path
 
-from prodgen_jax.cli.arguments import METHOD_NAMES, list_of, parse_pairs
+from prodgen_jax.cli.arguments import METHOD_NAMES
 from prodgen_jax.errors import InputError
+from prodgen_jax.literals import list_of, parse_pairs
 
 
 def add(commands) -> None:

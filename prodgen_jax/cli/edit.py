@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from prodgen_jax.cli.arguments import list_of, parse_pairs
+from prodgen_jax.literals import list_of, parse_pairs
 
 
 def add(commands) -> None:

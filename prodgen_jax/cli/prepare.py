@@ -3,7 +3,7 @@
 import argparse
 import json
 
-from prodgen_jax.cli.arguments import list_of
+from prodgen_jax.literals import list_of
 
 
 def add(commands) -> None:

@@ -2,7 +2,7 @@
 
 import argparse
 
-from prodgen_jax.cli.arguments import list_of, parse_pairs
+from prodgen_jax.literals import list_of, parse_pairs
 
 OURS = {"2": "pretrained:srgan64"}  # what enlarges so many times
 

@@ -2,7 +2,8 @@
 
 import argparse
 
-from prodgen_jax.cli.arguments import METHOD_NAMES, parse_pairs
+from prodgen_jax.cli.arguments import METHOD_NAMES
+from prodgen_jax.literals import parse_pairs
 
 
 def add(commands) -> None:

@@ -3,17 +3,20 @@
 import argparse
 from pathlib import Path
 
-from prodgen_jax.cli.arguments import list_of, parse_pairs
+from prodgen_jax.literals import list_of, parse_pairs
 
 
 def add(commands) -> None:
     p = commands.add_parser("translate", help="make pictures of pictures: color, fill, complete, enlarge")
-    p.add_argument("run", metavar="RUN", help="the run of a pix2pix")
+    p.add_argument("run", metavar="RUN", help="the run of a pix2pix, a cyclegan or a denoiser with a task")
     p.add_argument("photos", nargs="+", metavar="PHOTO", help="photos, of which the run's task leaves a part")
     p.add_argument("--out", required=True, metavar="FOLDER", help="where results go, under the photos' names, as PNG")
     p.add_argument("--given", action="store_true", help="the pictures are such already: drawings of edges, small ones")
     p.add_argument("--where", metavar="A=V,...", help="attributes asked for; conditional runs only")
     p.add_argument("--text", metavar="WORDS", help="what is wanted, in words; runs that are conditional on text only")
+    p.add_argument(
+        "--set", action="append", default=[], metavar="KEY=VALUE", help="a setting of sampling: back=true (cyclegan)"
+    )
     p.add_argument("--seed", type=int, default=0, help="the same seed gives the same pictures (default 0)")
     p.set_defaults(call=run)
 
@@ -30,7 +33,8 @@ def run(args: argparse.Namespace) -> None:
     check_places(args.photos, places)
     photos = [np.asarray(open_photo(path)) for path in args.photos]
     where = parse_pairs(list_of(args.where or ""), "--where")
-    _, made = translate(open_run(args.run), photos, given=args.given, seed=args.seed, where=where, text=args.text)
+    said = {"where": where, "text": args.text, "settings": parse_pairs(args.set, "--set")}
+    _, made = translate(open_run(args.run), photos, given=args.given, seed=args.seed, **said)
     for place, picture in zip(places, made, strict=True):
         save_png(place, picture)
     print(f"{args.out}: {len(made)} pictures of {made.shape[1]} px")

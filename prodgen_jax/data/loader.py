@@ -10,9 +10,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 
+import jax
 import numpy as np
 from jax import Array
-from jaxtyping import Int, Key
+from jaxtyping import Float, Int, Key
 
 from prodgen_jax.data.augment import AugmentSettings, augmentation
 from prodgen_jax.data.captions import TEXT, choose_phrasing
@@ -28,20 +29,22 @@ class Feed:
     """Batches by step. `shared`: lies on every device for the whole run, None where each step brings its own.
 
     `batches(start)` yields (source, indices [b]) for steps start, start + 1, ...; source is None if shared, and b are
-    the pictures of a batch that belong to this process.
+    the examples of a batch that belong to this process. Indices are [b d] where an example has a photo of d domains.
     """
 
     shared: Source | None
-    batches: Callable[[int], Iterator[tuple[Source | None, Int[np.ndarray, "b"]]]]
+    batches: Callable[[int], Iterator[tuple[Source | None, Int[np.ndarray, "b ..."]]]]
 
 
-def order(n: int, batch: int, seed: int, part: slice = slice(None)) -> Callable[[int], Int[np.ndarray, "b"]]:
+def order(
+    n: int, batch: int, seed: int, part: slice = slice(None), apart: tuple[int, ...] = ()
+) -> Callable[[int], Int[np.ndarray, "b"]]:
     """step -> the rows of its batch, or of a part of it. Every epoch is a fresh permutation; batches run on across
-    its end."""
+    its end. apart: numbers that give other permutations."""
 
     @lru_cache(maxsize=2)
     def permutation(epoch: int) -> Int[np.ndarray, "n"]:
-        return np.random.default_rng([seed, epoch]).permutation(n)
+        return np.random.default_rng([seed, epoch, *apart]).permutation(n)
 
     def rows(step: int) -> Int[np.ndarray, "b"]:
         places = np.arange(step * batch, (step + 1) * batch)[part]
@@ -50,6 +53,14 @@ def order(n: int, batch: int, seed: int, part: slice = slice(None)) -> Callable[
         return np.concatenate(picked).astype(np.int32)
 
     return rows
+
+
+def order_of(split: Split, batch: int, seed: int, part: slice) -> Callable[[int], Int[np.ndarray, "b ..."]]:
+    """step -> its rows of the split [b]; of its domains [b d], each with an order and epochs of its own."""
+    if not split.domains:
+        return order(len(split), batch, seed, part)
+    orders = [order(len(rows), batch, seed, part, apart=(i,)) for i, rows in enumerate(split.domains)]
+    return lambda step: np.stack([rows[own(step)] for rows, own in zip(split.domains, orders, strict=True)], axis=1)
 
 
 def source_of(split: Split, rows: slice | np.ndarray = slice(None)) -> Source:
@@ -100,7 +111,7 @@ def open_feed(split: Split, batch: int, seed: int, route: str, memory: int, part
     check_route(split, route)
     if route == "auto":
         route = "resident" if split.images.nbytes <= memory else "stream"
-    return ROUTES[route](split, order(len(split), batch, seed, part))
+    return ROUTES[route](split, order_of(split, batch, seed, part))
 
 
 ROUTES = {"resident": resident, "stream": stream}
@@ -117,14 +128,21 @@ def check_route(split: Split, route: str) -> None:
 def make_batch(settings: AugmentSettings) -> Callable:
     """(source, indices [b], keys [b]) -> {"image": float [b h w c] in [-1, 1], "label": {attribute: int [b]}}.
 
-    Of a product's captions (label `text`, [n p l]) one is drawn: [b l].
+    Of a product's captions (label `text`, [n p l]) one is drawn: [b l]. Where an example has a photo of d domains,
+    images are [b d h w c] and labels [b d]; each photo is augmented by itself.
     """
     augment = augmentation(settings)
 
-    def batch(source: Source, indices: Int[Array, "b"], keys: Key[Array, "b"]) -> dict:
+    def alone(keys: Key[Array, "b"], images: Float[Array, "b ... h w c"]) -> Float[Array, "b ... h w c"]:
+        if images.ndim == 4:
+            return augment(keys, images)
+        own = jax.vmap(lambda key: jax.random.split(key, images.shape[1]))(keys)
+        return jax.vmap(augment, in_axes=1, out_axes=1)(own, images)
+
+    def batch(source: Source, indices: Int[Array, "b ..."], keys: Key[Array, "b"]) -> dict:
         label = {name: values[indices] for name, values in source["label"].items()}
         if TEXT in label:
             label[TEXT] = choose_phrasing(keys, label[TEXT])
-        return {"image": augment(keys, to_signed(source["image"][indices])), "label": label}
+        return {"image": alone(keys, to_signed(source["image"][indices])), "label": label}
 
     return batch

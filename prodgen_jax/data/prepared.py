@@ -29,13 +29,17 @@ ROWS_AT_ONCE = 1024  # pictures in memory while writing
 
 @dataclass(frozen=True, eq=False)
 class Split:
-    """One split: `images` uint8 [n size size 3] (a memory map), `labels` {attribute: int32 [n]}, strings [n]."""
+    """One split: `images` uint8 [n size size 3] (a memory map), `labels` {attribute: int32 [n]}, strings [n].
+
+    domains: the rows of each domain, where an example is a photo of each (`data.domains`).
+    """
 
     images: np.ndarray
     labels: dict[str, np.ndarray]
     ids: np.ndarray
     text: np.ndarray
     group: np.ndarray
+    domains: tuple[np.ndarray, ...] = ()
 
     def __len__(self) -> int:
         return len(self.images)

@@ -166,8 +166,9 @@ def compiled_step(method: Method, spec: Spec, batch: int, dues: tuple[bool, ...]
 
     The state is consumed, as in training; else what a step holds meanwhile would hide in the room of the next state.
     """
+    photos = (len(method.domains),) if method.domains else ()  # of an example
     one = {
-        "image": jax.ShapeDtypeStruct((1, batch, spec.size, spec.size, spec.channels), jnp.float32),
+        "image": jax.ShapeDtypeStruct((1, batch, *photos, spec.size, spec.size, spec.channels), jnp.float32),
         "label": {name: jax.ShapeDtypeStruct((1, *unsaid(name, batch).shape), jnp.int32) for name in spec.conditions},
     }
     state = jax.eval_shape(lambda: jax.tree.map(lambda x: x[None], init_state(method, jax.random.key(0))))

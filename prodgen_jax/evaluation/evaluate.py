@@ -80,8 +80,7 @@ def evaluate(
         "network": describe(network),
         "prepared": about(prepared),
         "samples_sha256": hashlib.sha256(np.ascontiguousarray(images)).hexdigest(),
-        "versions": {"python": platform.python_version(), **{package: version(package) for package in PACKAGES}},
-        "device": jax.devices()[0].device_kind,
+        **made_with(),
     }
     if asked:
         judge = judge or control_network(prepared)
@@ -168,6 +167,12 @@ def by_value(
         sets["samples"].images, sets["reference"].images, (columns[name][1], columns[name][0]), dict(enumerate(values))
     )
     return {"categories": {**source, **by_category(values, *sides)}, "shop": {**source, **shop}}
+
+
+def made_with() -> dict:
+    """What a record says of where it was made."""
+    versions = {"python": platform.python_version(), **{package: version(package) for package in PACKAGES}}
+    return {"versions": versions, "device": jax.devices()[0].device_kind}
 
 
 def about(prepared: PreparedSet) -> dict:

@@ -22,7 +22,9 @@ figure img{width:8rem;height:8rem;image-rendering:pixelated;border:1px solid #dd
 
 
 def page(record: Mapping, images: UInt8[Array, "n h w 3"], prepared: PreparedSet) -> str:
-    """The page of a record. images: those that were given to `evaluate`; InputError if there are fewer."""
+    """The page of a record. images: those that were given to `evaluate`; InputError if there are fewer, or none."""
+    if "n" not in record:
+        raise InputError(f"{record['name']}: learned without pairs, and has no samples to make a page of")
     if len(images) != record["n"]["given"]:
         raise InputError(f"{len(images)} pictures, but the record was made of {record['n']['given']}")
     name = html.escape(record["name"] or "samples")

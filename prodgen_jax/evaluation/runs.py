@@ -9,10 +9,11 @@ from jaxtyping import UInt8
 from prodgen_jax.data.prepared import PreparedSet
 from prodgen_jax.errors import InputError
 from prodgen_jax.evaluation.control import as_in_training, control_network, leakage, spoken, unseen_pairs
-from prodgen_jax.evaluation.evaluate import check_splits, evaluate
+from prodgen_jax.evaluation.evaluate import FORMAT, about, check_splits, describe, evaluate, made_with
 from prodgen_jax.evaluation.translation import paired_report, translated
+from prodgen_jax.evaluation.unpaired import unpaired_lines, unpaired_report
 from prodgen_jax.sampling.sample import draw, sample
-from prodgen_jax.training.features import feature_network
+from prodgen_jax.training.features import FeatureNetwork, feature_network
 from prodgen_jax.training.fit import use_compilation_cache
 from prodgen_jax.training.run import Run
 
@@ -30,12 +31,15 @@ def evaluate_run(
     run: Run, prepared: PreparedSet, *, n: int = 2000, seed: int = 0, **options
 ) -> tuple[dict, np.ndarray]:
     """(the record of n samples, the samples). options: `evaluate`'s. A conditional run's record says what leaks;
-    that of a run that begins from pictures, how close it came to the held-out photos that it was shown a part of."""
+    that of a run that begins from pictures, how close it came to the held-out photos that it was shown a part of. One
+    that learned without pairs has a record of its own, in which `unpaired` alone is measured, and no samples."""
     use_compilation_cache()
     if run.method.style is not None:
         raise InputError(
             f"{run.path}: gives pictures another look, for which there is no right answer; see `prodgen style`"
         )
+    if run.method.domains:
+        return without_pairs(run, prepared, seed, **options)
     against = options.get("against", "test")
     check_splits(prepared, against)
     pairs = translated(run, prepared, against, n, seed) if run.method.source is not None else None
@@ -51,6 +55,29 @@ def evaluate_run(
     return record, images
 
 
+def without_pairs(
+    run: Run,
+    prepared: PreparedSet,
+    seed: int,
+    name: str = "",
+    network: FeatureNetwork | None = None,
+    judge: FeatureNetwork | None = None,
+    **_,
+) -> tuple[dict, np.ndarray]:
+    """(the record of a run that has domains, no samples: what it makes is no set like the catalog's)."""
+    network, judge = network or feature_network(prepared), judge or control_network(prepared)
+    record = {
+        "format": FORMAT,
+        "name": name,
+        "seed": seed,
+        "unpaired": {**unpaired_report(run, prepared, judge, network, seed), "network": describe(judge)},
+        "network": describe(network),
+        "prepared": about(prepared),
+        **made_with(),
+    }
+    return json.loads(json.dumps(record)), np.zeros((0, prepared.size, prepared.size, 3), np.uint8)
+
+
 def write_record(path: str | Path, record: dict) -> None:
     """As JSON, whole or not at all; its folder is made."""
     path = Path(path)
@@ -62,6 +89,8 @@ def write_record(path: str | Path, record: dict) -> None:
 
 def in_words(record: dict) -> list[str]:
     """The lines of a record that a person wants first."""
+    if "unpaired" in record:
+        return unpaired_lines(record["unpaired"])
     row = {part: f"{record[part]['fcd']:.2f}" for part in ("samples", "floor", "ceiling")}
     lines = [f"FCD {row['samples']} (floor {row['floor']}, ceiling {row['ceiling']})"]
     for name, found in record.get("control", {}).get("attributes", {}).items():

@@ -6,6 +6,7 @@ from typing import NamedTuple
 from prodgen_jax.methods.adain import AdaINSettings, adain_method
 from prodgen_jax.methods.cgan import CGANSettings, cgan
 from prodgen_jax.methods.consistency import ConsistencySettings, consistency
+from prodgen_jax.methods.cyclegan import CycleGANSettings, cyclegan
 from prodgen_jax.methods.denoiser import SAMPLING
 from prodgen_jax.methods.diffusion import DDPMSettings, EDMSettings, FlowSettings, ddpm, edm, flow
 from prodgen_jax.methods.gan import DCGANSettings, dcgan
@@ -47,6 +48,7 @@ METHODS = {
     "pix2pix": Family(Pix2PixSettings, pix2pix),
     "pix2pixhd": Family(Pix2PixHDSettings, pix2pix),
     "srgan": Family(SRGANSettings, pix2pix),
+    "cyclegan": Family(CycleGANSettings, cyclegan, ("back",)),
     "adain": Family(AdaINSettings, adain_method),
     "consistency": Family(ConsistencySettings, consistency, SAMPLING[:2], ("ddpm",)),
 }

@@ -17,6 +17,7 @@ from jaxtyping import Float, Int, Key, PyTree
 
 AXIS = "data"  # the axis that a batch is split along
 BAD_TURN = "bad_turn"  # beside a step's metrics: the first turn with a number that is not finite
+PLACE = "place"  # in a batch, beside its pictures: int [b 2], which of the step's examples this is, and of how many
 SOURCE = "source"  # among what `sample` is told: pictures to begin from
 EXTRA = "extra"  # among the parameters that are sampled with: what is carried but not trained by gradient, if any
 STREAM_STEP, STREAM_INIT = 0, 1  # what the run's one seed is folded with
@@ -66,6 +67,8 @@ class Method:
                 stays (`samplers.Kept`); strength: a number in (0, 1], 1 begins from noise alone. None: it cannot.
     style:      (params, keys [n], content [n h w c], styles [n k h w c], shares [n k], strength [n]) -> content that
                 looks like a mix of styles, in as far as strength in [0, 1] says. None: it cannot.
+    domains:    what its photos must be: an example is then one photo of each domain, batch["image"] [b d h w c], drawn
+                apart; a domain is {attribute: value}. (): an example is any photo, [b h w c].
     source:     photos [n h w c] -> what is left of them, the pictures [n h w c] that `sample` finds as cond[SOURCE] and
                 makes others of. None: it makes its pictures from noise.
     alarms:     what in the metrics of a step says that training has gone wrong, though every number is finite.
@@ -77,6 +80,7 @@ class Method:
     sample: Callable
     ema: Mapping[str, Callable] = field(default_factory=dict)
     conditions: tuple[str, ...] = ()
+    domains: tuple[Mapping[str, str], ...] = ()
     validate: Callable | None = None
     edit: Callable | None = None
     style: Callable | None = None
@@ -119,6 +123,12 @@ def example_keys(key: Key[Array, ""], n: int) -> Key[Array, "n"]:
     return jax.lax.dynamic_slice_in_dim(keys, jax.lax.axis_index(AXIS) * n, n)
 
 
+def places(n: int) -> Int[Array, "n 2"]:
+    """Of each example of this device's share: which of all of the step's examples it is, and how many these are."""
+    shares = jax.lax.axis_size(AXIS)
+    return jnp.stack([jax.lax.axis_index(AXIS) * n + jnp.arange(n), jnp.full(n, shares * n)], axis=-1)
+
+
 def play(method: Method, turn: Turn, state: State, batch: Batch, keys: Key[Array, "b"]) -> tuple[State, dict]:
     """One turn: the gradient of its loss in its own group, averaged over devices, and its optimizer's update."""
 
@@ -154,6 +164,7 @@ def train_step(method: Method, due: tuple[bool, ...], state: State, batch: Batch
     first turn with a metric or a gradient that is not finite, or the number of turns.
     """
     n = jax.tree.leaves(batch)[0].shape[0]
+    batch = {**batch, PLACE: places(n)}
     turn_keys = jax.random.split(jax.random.fold_in(state.key, state.step), len(method.turns))
     metrics: dict[str, Array] = {}
     bad = jnp.int32(len(method.turns))

@@ -37,11 +37,12 @@ def translate(
     seed: int = 0,
     where: Mapping[str, str] | None = None,
     text: str | Sequence[str] | None = None,
+    settings: Mapping | None = None,
 ) -> tuple[Photos, Photos]:
     """(what the model was given for each photo, what it made of it), squares of the model's size.
 
     given: the photos are such pictures already (drawings of edges, small pictures), and are given as they are. where,
-    text: as `sample`'s. InputError where the run does not begin from pictures, or there is no photo.
+    text, settings: as `sample`'s. InputError where the run does not begin from pictures, or there is no photo.
     """
     check(run)
     if not len(photos):
@@ -49,7 +50,8 @@ def translate(
     small = np.stack([square(Image.fromarray(photo), run.spec.size) for photo in photos])
     source = to_signed(small) if given else sources(run, small)
     cond = {SOURCE: source, **conditions(run, dict(where or {}), len(small), text)}
-    return to_uint8(source), draw(run.method, run.params, len(small), seed, cond)
+    method = run.sampling_with(settings) if settings else run.method
+    return to_uint8(source), draw(method, run.params, len(small), seed, cond)
 
 
 def upscale(run: Run, images: UInt8[Array, "n h w 3"], seed: int = 0) -> Photos:
@@ -68,13 +70,18 @@ def check_upscale(run: Run, size: int) -> None:
     check(run)
     times, large = enlarges(run), run.spec.size
     if not times or size * times != large:
-        wanted = f"enlarges {large // times} px to {large}" if times else f"is for {run.recipe.method.task}"
+        wanted = f"enlarges {large // times} px to {large}" if times else f"is for {task_of(run) or 'other things'}"
         raise InputError(f"{run.path}: {wanted}; the pictures have {size} px")
 
 
 def enlarges(run: Run) -> int:
     """How many times larger its pictures are than what they are made of; 0 where that is not its task."""
-    return {f"small{times}": times for times in ENLARGED}.get(run.recipe.method.task, 0)
+    return {f"small{times}": times for times in ENLARGED}.get(task_of(run), 0)
+
+
+def task_of(run: Run) -> str:
+    """What its sources are, of `data.tasks`; nothing for a model between domains, whose sources are photos."""
+    return getattr(run.recipe.method, "task", "")
 
 
 def check(run: Run) -> None:

@@ -12,6 +12,7 @@ import jax
 from jaxtyping import Array, UInt8
 
 from prodgen_jax.data.captions import told
+from prodgen_jax.data.domains import in_domains, rows_of
 from prodgen_jax.data.prepared import PreparedSet, Split
 from prodgen_jax.errors import InputError
 from prodgen_jax.methods import Spec
@@ -137,9 +138,13 @@ def validation_of(made: Recipe, method: Method, prepared: PreparedSet) -> Valida
 
 
 def sheet_photos(method: Method, prepared: PreparedSet, split: Split) -> UInt8[Array, "n h w 3"]:
-    """What sheets of a method that begins from pictures are made of: held-out photos, where there are any."""
-    held = method.source is not None and prepared.splits["validation"]
-    return (prepared.split("validation") if held else split).images
+    """What sheets of a method that begins from pictures are made of: held-out photos, where there are any; of its
+    first domain, if it has some."""
+    held = prepared.split("validation") if method.source is not None and prepared.splits["validation"] else split
+    if not method.domains:
+        return held.images
+    rows = rows_of(method.domains[0], held.labels, prepared.attributes)
+    return held.images[rows] if len(rows) else split.images[split.domains[0]]
 
 
 def fit(
@@ -170,7 +175,7 @@ def fit(
         check_numbers(steps, minutes, seed)
         check_start(made.name, start)
         method = made.build(Spec.of(prepared))
-        split = told(prepared, "train", method.conditions, several=True)
+        split = in_domains(told(prepared, "train", method.conditions, several=True), prepared, method.domains)
         check(method, split, made.loop, made.augment, devices)
         check_fit(made.fit)
         validation = validation_of(made, method, prepared)

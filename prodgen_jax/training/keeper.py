@@ -46,7 +46,8 @@ class Clock:
 class Sheets:
     """Writes `samples/<step>.png` from the averaged parameters, and shows it to the trackers.
 
-    photos: what a method that begins from pictures is shown with: the source, what it made of it, and the photo.
+    photos: what a method that begins from pictures is shown with: the source, what it made of it, and the photo where
+    that is another picture.
     """
 
     def __init__(self, method: Method, folder: Path, n: int, trackers: Trackers, photos: UInt8[Array, "m h w 3"]):
@@ -59,10 +60,12 @@ class Sheets:
         def beside(params, keys):
             source = method.source(photos)
             made = method.sample(params, keys[: len(photos)], {SOURCE: source})
-            return jnp.stack([source, made, photos], axis=1).reshape(-1, *photos.shape[1:])
+            return jnp.stack([source, made, photos][:shown], axis=1).reshape(-1, *photos.shape[1:])
 
         self.draw = jax.jit(alone if method.source is None else beside)
-        self.columns = None if method.source is None else 3 * max(1, math.isqrt(len(photos) // 3))
+        if method.source is not None:
+            shown = 2 if np.array_equal(method.source(photos), photos) else 3
+        self.columns = None if method.source is None else shown * max(1, math.isqrt(len(photos) // shown))
 
     def __call__(self, tick: Tick) -> None:
         images = self.draw(tick.host_state().averaged, jax.random.split(jax.random.key(SHEET_SEED), self.n))

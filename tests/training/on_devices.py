@@ -11,6 +11,7 @@ import sys
 import jax
 import jax.numpy as jnp
 
+from prodgen_jax.data.domains import in_domains
 from prodgen_jax.data.prepared import open_prepared
 from prodgen_jax.methods import Spec
 from prodgen_jax.training.loop import loop
@@ -25,7 +26,8 @@ def norm(tree) -> float:
 
 def train(name: str, settings: dict, prepared, devices: int) -> tuple[tuple, dict]:
     made = recipe(name, **settings)
-    method, split = made.build(Spec.of(prepared)), prepared.split("train")
+    method = made.build(Spec.of(prepared))
+    split = in_domains(prepared.split("train"), prepared, method.domains)
     *_, tick = loop(method, split, made.loop, made.augment, seed=0, stop=STEPS, devices=devices)
     state = jax.device_get(tick.host_state()._replace(key=0))
     return (state.params, state.ema), {name: float(value) for name, value in tick.metrics.items()}

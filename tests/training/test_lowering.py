@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from jax import export
 
-from prodgen_jax.data.captions import PHRASINGS, unsaid
+from prodgen_jax.data.captions import PHRASINGS, TEXT, unsaid
 from prodgen_jax.data.loader import make_batch
 from prodgen_jax.methods import METHODS, Spec
 from prodgen_jax.methods.core import due, init_state
@@ -48,17 +48,17 @@ def shapes(tree, *before):
 @pytest.fixture(scope="module")
 def lower_steps():
     """lower_steps(method, made, first step, k): what `training.loop` compiles for k steps on one device, lowered."""
-    source = {
-        "image": jax.ShapeDtypeStruct((ROWS, SPEC.size, SPEC.size, 3), jnp.uint8),
-        "label": labels(ROWS, PHRASINGS),
-    }
 
     def lower(method, made, step, k):
+        images = jax.ShapeDtypeStruct((ROWS, SPEC.size, SPEC.size, 3), jnp.uint8)
+        label = {name: x for name, x in labels(ROWS, PHRASINGS).items() if name != TEXT or name in method.conditions}
+        source = {"image": images, "label": label}
         state = shapes(jax.eval_shape(lambda: init_state(method, jax.random.key(0))), 1)
         method = accumulated(method, made.loop.accumulate, unroll=False)  # as on every platform but CPU
         way, skip = Way(None, lowering), made.loop.nan == "skip"
         run = compile_steps(method, make_batch(made.augment), pick_devices(1), True, way, skip)
-        return run(step, state, shapes(source, 1), jax.ShapeDtypeStruct((1, k, BATCH), jnp.int32))
+        photos = (len(method.domains),) if method.domains else ()
+        return run(step, state, shapes(source, 1), jax.ShapeDtypeStruct((1, k, BATCH, *photos), jnp.int32))
 
     return lower
 
