@@ -9,9 +9,12 @@ from pathlib import Path
 import jax
 
 from prodgen_jax import open_prepared, open_run
+from prodgen_jax.evaluation.control import control_network
 from prodgen_jax.evaluation.figures import markdown
 from prodgen_jax.evaluation.paired import compare
 from prodgen_jax.evaluation.translation import Pairs, kind_of, mean_photos, translated
+from prodgen_jax.evaluation.unpaired import photos_of, unpaired_lines, unpaired_report
+from prodgen_jax.training.features import feature_network
 
 MEASURES = {"psnr_db": "PSNR, dB", "ssim": "SSIM", "color_error": "color error"}
 
@@ -26,6 +29,26 @@ def quality(pairs: Pairs, prepared) -> list[str]:
     found = {name: compare(images, pairs.photos, ids, ids) for name, images in sides.items()}
     body = [(name, *(f"{at[key]:.3g}" for key in MEASURES)) for name, at in found.items()]
     return [f"## Quality: {len(ids):,} held-out photos", "", markdown(("", *MEASURES.values()), body), ""]
+
+
+def of_domains(model, prepared) -> str:
+    counts = [f"{len(photos_of(domain, prepared, ['train'])[0]):,}" for domain in model.method.domains]
+    return f", of which it was shown {' and '.join(counts)}" if counts else ""
+
+
+def quality_of(model, prepared) -> list[str]:
+    """As the model's kind has it: beside the right photos, read by the second network, or nothing."""
+    if model.method.domains:
+        found = unpaired_report(model, prepared, control_network(prepared), feature_network(prepared), seed=0)
+        return [
+            "## Quality: held-out photos, read by a second network",
+            "",
+            *(f"- {x}" for x in unpaired_lines(found)),
+            "",
+        ]
+    if model.method.style is not None:
+        return []
+    return quality(translated(model, prepared, "test", 2000, 0), prepared)
 
 
 def main() -> None:
@@ -45,7 +68,6 @@ def main() -> None:
         f"{part.step:,} steps of {part.recipe.loop.batch} at {part.spec.size} px" for part in parts
     )
     minutes = sum(part.seconds for part in parts) / 60
-    measured = quality(translated(model, prepared, "test", 2000, 0), prepared) if model.method.style is None else []
     lines = [
         f"# {args.model}",
         "",
@@ -54,10 +76,10 @@ def main() -> None:
         f"{args.does} {count:,} parameters: `{args.use}`.",
         "",
         "- **Data**: the public 'Fashion Product Images (Small)' collection, "
-        f"{prepared.splits['train']:,} training photos.",
+        f"{prepared.splits['train']:,} training photos{of_domains(model, prepared)}.",
         f"- **Budget**: {model.config['method']}, {steps}, {minutes:.0f} minutes on 2 CPU cores beside other work.",
         "",
-        *measured,
+        *quality_of(model, prepared),
         *([args.see, ""] if args.see else []),
         "## Limits",
         "",

@@ -3,8 +3,8 @@
 #
 #   benchmarks/pictures.sh SET32 SET64 WORK
 #
-# SET32, SET64: a catalogue, prepared at both sizes. Can be interrupted and called again. half32 and the first part of
-# srgan64 are runs of benchmarks/translation.sh, and taken from WORK where they are there.
+# SET32, SET64: a catalogue, prepared at both sizes. Can be interrupted and called again. half32, shirts32 and the first
+# part of srgan64 are runs of benchmarks/translation.sh and unpaired.sh, and taken from WORK where they are there.
 set -euo pipefail
 small=$1 large=$2 work=$3
 here=$(cd "$(dirname "$0")" && pwd)
@@ -14,10 +14,13 @@ card() { python "$here/picture_card.py" "pretrained:$1" "$2" --out "$models/$1.m
 
 [ -e "$work/half" ] || prodgen train pix2pix "$small" --out "$work/half" --minutes 10 --set task=half
 [ -e "$work/srgan2" ] || prodgen train srgan "$small" --out "$work/srgan2" --minutes 10 --set task=small2
+[ -e "$work/shirts" ] || prodgen train cyclegan "$small" --out "$work/shirts" --minutes 20 --set batch=8 \
+    --set domain_a=articleType=Tshirts,baseColour=Black --set domain_b=articleType=Tshirts,baseColour=White
 prodgen train srgan "$large" --out "$work/srgan64" --from "$work/srgan2" --minutes 20 \
     --set task=small2 --set batch=16 --resume
 prodgen train adain "$large" --out "$work/style64" --minutes 75 --set batch=8 --resume
 prodgen export "$work/half" --out $models/half32.safetensors
+prodgen export "$work/shirts" --out $models/shirts32.safetensors
 prodgen export "$work/srgan64" --out $models/srgan64.safetensors
 prodgen export "$work/style64" --out $models/style64.safetensors
 
@@ -27,6 +30,13 @@ card half32 "$small" --runs "$work/half" \
     --see "FCD and other tasks: docs/results/translation.md." \
     --limits "It works at 32 px and knows one shop's photos: another shop's it completes less well." \
     "What the left half does not say is guessed, and never evidence of what a product looks like."
+card shirts32 "$small" --runs "$work/shirts" \
+    --does "Makes black T-shirts white, and with back=true white ones black; it was shown no pairs (CycleGAN)." \
+    --use "prodgen translate pretrained:shirts32 photo.jpg --set back=true --out made" \
+    --see "Sheets, and another pair: docs/results/unpaired.md." \
+    --limits "It works at 32 px and knows one shop's shirts, most of them worn: on others it takes sleeves for arms." \
+    "Prints and stripes change with the shirt. What it makes is no evidence of what a product looks like." \
+    "The file also holds the pictures that its critics were last shown, which are of its own making."
 card srgan64 "$large" --runs "$work/srgan2" "$work/srgan64" \
     --does "Enlarges product pictures of 32 px to 64 (SRGAN)." \
     --use "prodgen sample pretrained:fashion32 -n 16 --upscale 2 --out sheet.png" \

@@ -53,6 +53,17 @@ def test_it_makes_more_of_what_it_is_given(name):
 
 
 @pytest.mark.slow
+def test_dark_shirts_become_light_and_light_ones_dark():
+    """Of another shop than it learned from."""
+    run = open_run("pretrained:shirts32")
+    for color, back in (("black", False), ("white", True)):
+        shirts = [draw({**row, "type": "t-shirt", "color": color}, 32) for row in rows(16, seed=4)]
+        _, made = translate(run, shirts, settings={"back": back})
+        change = made.mean() - np.stack(shirts).mean()
+        assert change < -8 if back else change > 8
+
+
+@pytest.mark.slow
 def test_a_product_takes_on_the_colors_of_a_style():
     """Red goods in denim are blue, and the other way round in red and white dots."""
     run = open_run("pretrained:style64")
