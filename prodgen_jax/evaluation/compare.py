@@ -74,8 +74,10 @@ def compare(
     interval]}}}, ...}. InputError where a method, a setting or a number cannot be; nothing is trained then.
     """
     recipes, out = wanted.check(), Path(out)
-    for made in recipes.values():
-        made.build(Spec.of(prepared))
+    for name, made in recipes.items():
+        method = made.build(Spec.of(prepared))
+        if method.domains or method.style is not None:
+            raise InputError(f"--methods: a {name} draws nothing like the whole catalog, so there is no set to compare")
     network = network or feature_network(prepared)
     place = Place(out, prepared, network, wanted)
     trials = {"time": place.all(recipes, "time", lambda made: {"minutes": wanted.minutes})}

@@ -64,6 +64,13 @@ def test_one_table_and_a_frontier(done):
     assert "0.02 minutes" in text and "settings tried" in text and text.count("| dcgan |") == 4
 
 
+@pytest.mark.parametrize("name", ["cyclegan", "adain"])
+def test_what_draws_no_catalog_is_refused_before_anything_is_trained(data, yardstick, tmp_path, name):
+    with pytest.raises(InputError, match=f"a {name} draws nothing like the whole catalog"):
+        compare(data, tmp_path, wanted(methods=("vae", name), settings={}), network=yardstick)
+    assert not list(tmp_path.iterdir())
+
+
 def test_work_is_equal(done, data):
     work = done[1]["budgets"]["work"]
     least = min(at["flop"][0] for at in work.values())

@@ -61,8 +61,8 @@ def agree(ends, wanted, most=1e-4):
         assert metrics == pytest.approx(wanted, rel=1e-3, abs=1e-4)
 
 
-# These share nothing between devices that ddpm, dcgan and vae do not; the last two are below.
-TWINS = ("edm", "flow", "consistency", "cgan", "ae", "cvae", "vae", "wgan_gp", "pix2pix")
+# These share nothing between devices that ddpm, dcgan, vae and srgan do not; vae and wgan_gp are below.
+TWINS = ("edm", "flow", "consistency", "cgan", "ae", "cvae", "vae", "wgan_gp", "pix2pix", "pix2pixhd")
 
 
 def test_one_device_equals_eight(tiny, tiny_recipe, finish):

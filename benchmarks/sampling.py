@@ -1,0 +1,192 @@
+"""Writes docs/results/sampling.md: quality and speed by the number of network evaluations, and by guidance.
+
+python benchmarks/sampling.py MODEL STUDENT PREPARED_SET --work WORK --out docs/results
+"""
+
+import argparse
+import json
+import os
+import platform
+import time
+from importlib.metadata import version
+from pathlib import Path
+
+import jax
+import numpy as np
+
+from prodgen_jax import open_prepared, open_run
+from prodgen_jax.data.images import sheet
+from prodgen_jax.evaluation.control import accuracy, as_in_training, control_network, spoken
+from prodgen_jax.evaluation.figures import BLUE, GREEN, GREY, VERMILION, canvas, heading, markdown, picture, save_figure
+from prodgen_jax.evaluation.intervals import of_measures
+from prodgen_jax.evaluation.sets import frechet_distance, precision_recall
+from prodgen_jax.sampling.sample import PORTION, draw, image_keys
+from prodgen_jax.training.features import feature_network
+
+SEED, COLUMNS, CALLS = 0, 14, 3
+STEPS = {"ddim": (1, 2, 4, 8, 18, 50), "dpmpp2m": (2, 4, 8, 18, 50), "heun": (2, 4, 9, 25), "ancestral": (8, 18, 50)}
+LEAPS = (1, 2, 4, 8)
+SCALES = (1.0, 1.25, 1.5, 2.0, 3.0, 4.0, 6.0)
+AT = {"sampler": "dpmpp2m", "sample_steps": 18}  # where guidance is varied
+READ = ("articleType", "baseColour")
+TWICE = {"heun": 2}  # evaluations of a step
+
+
+class Bench:
+    """Draws what stands in the training set, and measures it against the held-out photos."""
+
+    def __init__(self, prepared, n: int):
+        self.prepared, self.n = prepared, n
+        self.network, self.judge = feature_network(prepared), control_network(prepared)
+        self.held = self.network.features(prepared.split("test").images)
+
+    def quality(self, images, asked) -> dict:
+        features = self.network.features(images)
+        precision, recall = precision_recall(self.held, features)
+        spread = of_measures(
+            lambda a, b: {"fcd": frechet_distance(a, b)}, self.held, features, np.random.default_rng(SEED)
+        )
+        found = {"fcd": frechet_distance(self.held, features), "half": spread["fcd"]}
+        found |= {"precision": precision, "recall": recall}
+        for name, at in accuracy(images, asked, self.judge, self.prepared).items():
+            if name in READ:
+                found |= {name: at["accuracy"], f"{name} real": at["real"]}
+        return found
+
+    def __call__(self, run, settings: dict) -> dict:
+        method, asked = run.sampling_with(settings), as_in_training(run, self.prepared, self.n, SEED)
+        cond = spoken(run, self.prepared, asked)
+        images = draw(method, run.params, self.n, SEED, cond)
+        sampler, seconds = jax.jit(method.sample), []
+        part = {name: values[:PORTION] for name, values in cond.items()}
+        for _ in range(1 + CALLS):
+            begun = time.perf_counter()
+            jax.block_until_ready(sampler(run.params, image_keys(SEED, 0, PORTION), part))
+            seconds.append(time.perf_counter() - begun)
+        speed = PORTION / float(np.median(seconds[1:]))
+        return {**self.quality(images, asked), "speed": speed, "shown": images[:COLUMNS].tolist()}
+
+
+def evaluations(settings: dict) -> int:
+    """Of the network, for a picture; guidance asks it twice."""
+    told = 2 if settings["guidance"] != 1 else 1
+    return settings["sample_steps"] * TWICE.get(settings["sampler"], 1) * told
+
+
+def every(model, student) -> dict[str, tuple]:
+    """{name: (run, settings of sampling)}."""
+    own = model.config["settings"]["guidance"]
+    found = {
+        f"{sampler} {steps}": (model, {"sampler": sampler, "sample_steps": steps, "guidance": own})
+        for sampler, some in STEPS.items()
+        for steps in some
+    }
+    found |= {f"student {n}": (student, {"sampler": "renoise", "sample_steps": n}) for n in LEAPS}
+    return found | {f"guidance {scale:g}": (model, {**AT, "guidance": scale}) for scale in SCALES}
+
+
+def guidance_figure(found: dict, real: dict, path: Path) -> None:
+    figure, axes = canvas(9.6, 2.9, 1, 3)
+    at = [found[f"guidance {scale:g}"] for scale in SCALES]
+    best = int(np.argmin([x["fcd"] for x in at]))
+    panels = {
+        "FCD, and where it is best": {"fcd": (BLUE, "FCD")},
+        "read as asked (dashed: real photos)": {READ[0]: (BLUE, READ[0]), READ[1]: (VERMILION, READ[1])},
+        "precision and recall": {"precision": (GREEN, "precision"), "recall": (VERMILION, "recall")},
+    }
+    for axis, (title, lines) in zip(axes[0], panels.items(), strict=True):
+        heading(axis, title)
+        for key, (color, label) in lines.items():
+            axis.plot(SCALES, [x[key] for x in at], color=color, marker="o", markersize=4, label=label)
+            if f"{key} real" in real:
+                axis.axhline(real[f"{key} real"], color=color, linestyle="--", linewidth=1)
+        axis.axvline(SCALES[best], color=GREY, linewidth=1, linestyle=":")
+        axis.set_xlabel("scale of guidance", fontsize=8)
+        axis.set_ylim(bottom=0)
+        if len(lines) > 1:
+            axis.legend(fontsize=7, frameon=False)
+    axes[0, 0].fill_between(SCALES, *([x["fcd"] + sign * x["half"] for x in at] for sign in (-1, 1)), alpha=0.15)
+    save_figure(figure, path)
+
+
+def sheets(found: dict, names: list[str], path: Path) -> None:
+    figure, axes = canvas(9.6, 0.85 * len(names), len(names))
+    for axis, name in zip(axes[:, 0], names, strict=True):
+        picture(axis, sheet(np.array(found[name]["shown"], np.uint8), columns=COLUMNS), "bicubic")
+        heading(axis, name)
+    save_figure(figure, path)
+
+
+def row(name: str, at: dict, settings: dict) -> tuple:
+    share = [f"{at[key]:.2f}" for key in ("precision", "recall")] + [f"{at[key]:.0%}" for key in READ]
+    return (name, evaluations(settings), f"{at['fcd']:.1f} ± {at['half']:.1f}", *share, f"{at['speed']:.0f}")
+
+
+HEAD = ("", "evaluations", "FCD", "precision", "recall", *READ, "pictures/s")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("model")
+    parser.add_argument("student")
+    parser.add_argument("data", type=Path)
+    parser.add_argument("-n", type=int, default=1000)
+    parser.add_argument("--work", type=Path, required=True)
+    parser.add_argument("--out", type=Path, required=True)
+    args = parser.parse_args()
+    prepared, model, student = open_prepared(args.data), open_run(args.model), open_run(args.student)
+    bench, todo, kept = Bench(prepared, args.n), every(model, student), args.work / "sampling.json"
+    found = json.loads(kept.read_text(encoding="utf-8")) if kept.exists() else {}
+    rng = np.random.default_rng(SEED)
+    some = np.sort(rng.choice(prepared.splits["train"], args.n, replace=False))
+    train = prepared.split("train")
+    floor = bench.quality(np.asarray(train.images[some]), {name: train.labels[name][some] for name in READ})
+    for name, (run, settings) in todo.items():
+        if name not in found:
+            found[name] = bench(run, settings)
+            kept.write_text(json.dumps(found), encoding="utf-8")
+            print(name, {key: round(value, 3) for key, value in found[name].items() if key != "shown"}, flush=True)
+    said = {name: {"guidance": 1.0, **settings} for name, (_, settings) in todo.items()}
+    few = [name for name in todo if not name.startswith("guidance")]
+    guidance_figure(found, floor, args.out / "sampling" / "guidance.png")
+    shown = ["ddim 1", "ddim 4", "dpmpp2m 4", "student 1", "student 4", "dpmpp2m 18"]
+    sheets(found, shown, args.out / "sampling" / "few_steps.png")
+    scale = SCALES[int(np.argmin([found[f"guidance {s:g}"]["fcd"] for s in SCALES]))]
+    own = model.config["settings"]["guidance"]
+    real = [f"{name} real" for name in READ]
+    lines = [
+        "# Steps, samplers and guidance, measured",
+        "",
+        "Made by `benchmarks/sampling.sh`; every number here is its output.",
+        f"{os.cpu_count()} CPU cores, python {platform.python_version()}, jax {version('jax')}.",
+        "",
+        f"`{args.model}`, asked for what stands in the training set of the public 'Fashion Product Images",
+        f"(Small)' catalogue, {args.n:,} pictures each, against {prepared.splits['test']:,} held-out photos.",
+        "*Evaluations* of the network make a picture; guidance asks it twice, Heun's rule twice a step. The attributes",
+        f"are read by a second network; of real photos it reads {floor[real[0]]:.0%} and {floor[real[1]]:.0%} right.",
+        f"As many training photos have an FCD of {floor['fcd']:.1f} ± {floor['half']:.1f}, and a recall of "
+        f"{floor['recall']:.2f}.",
+        "",
+        "## Few steps",
+        "",
+        f"All but the student are guided by {own:g}. The student learned from that on the same cores, in",
+        f"{student.seconds / 60:.0f} minutes ({student.step:,} steps of {student.recipe.loop.batch}), and is asked",
+        "once a leap.",
+        "",
+        markdown(HEAD, [row(name, found[name], said[name]) for name in few]),
+        "",
+        "![by sampler and steps](sampling/few_steps.png)",
+        "",
+        "## Guidance",
+        "",
+        f"{AT['sample_steps']} steps of {AT['sampler']}. The lowest FCD is at {scale:g}.",
+        "",
+        "![FCD, accuracy and recall by the scale of guidance](sampling/guidance.png)",
+        "",
+        markdown(HEAD, [row(f"{s:g}", found[f"guidance {s:g}"], said[f"guidance {s:g}"]) for s in SCALES]),
+    ]
+    (args.out / "sampling.md").write_text("\n".join(lines).rstrip() + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
