@@ -15,7 +15,7 @@ card() { python "$here/picture_card.py" "pretrained:$1" "$2" --out "$models/$1.m
 [ -e "$work/half" ] || prodgen train pix2pix "$small" --out "$work/half" --minutes 10 --set task=half
 [ -e "$work/srgan2" ] || prodgen train srgan "$small" --out "$work/srgan2" --minutes 10 --set task=small2
 [ -e "$work/shirts" ] || prodgen train cyclegan "$small" --out "$work/shirts" --minutes 20 --set batch=8 \
-    --set domain_a=articleType=Tshirts,baseColour=Black --set domain_b=articleType=Tshirts,baseColour=White
+    --from articleType=Tshirts,baseColour=Black --to articleType=Tshirts,baseColour=White
 prodgen train srgan "$large" --out "$work/srgan64" --from "$work/srgan2" --minutes 20 \
     --set task=small2 --set batch=16 --resume
 prodgen train adain "$large" --out "$work/style64" --minutes 75 --set batch=8 --resume

@@ -19,7 +19,7 @@ for pair in "$@"; do
     *) echo "no such pair: $pair (shirts, shoes)" >&2 && exit 2 ;;
     esac
     prodgen train cyclegan "$data" --out "$work/$pair" --minutes "$minutes" --set batch=8 \
-        --set domain_a="${domains[0]}" --set domain_b="${domains[1]}" --resume
+        --from "${domains[0]}" --to "${domains[1]}" --resume
     [ -e "$work/$pair.json" ] || prodgen evaluate "$work/$pair" "$data" --out "$work/$pair.json"
 done
 python "$here/unpaired_page.py" "$data" "$work" "$@" --out docs/results

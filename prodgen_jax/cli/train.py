@@ -3,6 +3,7 @@
 import argparse
 
 from prodgen_jax.cli.arguments import METHOD_NAMES
+from prodgen_jax.errors import InputError
 from prodgen_jax.literals import parse_pairs
 
 
@@ -22,9 +23,10 @@ def add(commands) -> None:
         "--from",
         dest="start",
         metavar="RUN",
-        help="begin from what this run or model file has learned; its "
-        "method's settings hold unless --set says otherwise",
+        help="begin from what this run or model file has learned; its method's settings hold unless --set says "
+        "otherwise. With --to: the attributes A=V,... of photos that are to become others",
     )
+    p.add_argument("--to", metavar="A=V,...", help="the attributes of those others, for a method without pairs")
     p.add_argument("--devices", type=int, help="how many local devices (default all)")
     p.add_argument(
         "--hosts", metavar="auto|HOST:PORT,N,I", help="one run over many processes: TPU pods and Slurm say which by "
@@ -47,9 +49,12 @@ def run(args: argparse.Namespace) -> None:
     if args.hosts:
         hosts.join(args.hosts)
     with hosts.telling():
-        start = open_run(args.start) if args.start else None
+        if args.to and not args.start:
+            raise InputError("--to: say by --from A=V,... which photos are to become these")
+        start = open_run(args.start) if args.start and not args.to else None
         chosen = begun_with(start, args.method) if start else {}
         chosen |= best_settings(args.settings, args.method) if args.settings else {}
+        chosen |= {"domain_a": args.start, "domain_b": args.to} if args.to else {}
         made = recipe(args.method, args.preset, **{**chosen, **parse_pairs(args.set, "--set")})
         prepared = open_prepared(args.data)
     run = fit(

@@ -45,7 +45,7 @@ def in_domains(split: Split, prepared: PreparedSet, domains: Sequence[Domain]) -
         if domain in domains[:i]:
             raise InputError(
                 f"two domains are the same: {in_words(domain)}; say by attributes which photos are to become which: "
-                "--set domain_a=ATTRIBUTE=VALUE,... --set domain_b=..."
+                "--from ATTRIBUTE=VALUE,... --to ATTRIBUTE=VALUE,..."
             )
         if not len(rows[i]):
             raise InputError(f"{prepared.path}: no photo of the domain {in_words(domain)}")

@@ -63,7 +63,7 @@ def test_photos_of_an_example_are_augmented_by_themselves(tiny, split):
     [
         (({"size": "L"}, BLUE), "no attribute 'size'; there are type, colour"),
         (({"colour": "green"}, BLUE), "values of 'colour' are red, blue"),
-        ((BLUE, BLUE), "two domains are the same: colour=blue.*domain_a"),
+        ((BLUE, BLUE), "two domains are the same: colour=blue.*--from ATTRIBUTE=VALUE"),
         (({}, {}), "two domains are the same: all photos"),
     ],
 )

@@ -1,5 +1,6 @@
 """A model without pairs is measured by what the second network reads: one that does it, and one that does nothing."""
 
+import json
 from types import SimpleNamespace
 
 import jax.numpy as jnp
@@ -101,3 +102,19 @@ def test_there_and_back_at_the_door(trained, prepared, tmp_path, capsys):
         upscale(trained, photo[None, ::2, ::2])
     with pytest.raises(InputError, match="no photo to translate"):
         translate(trained, [])
+
+
+def test_domains_at_the_door(tiny, tmp_path, capsys):
+    out = str(tmp_path / "run")
+    small = [f"--set={key}" for key in ("width=8", "critic_width=8", "batch=4", "multipliers=1", "sheet_images=4")]
+    train = ["train", "cyclegan", str(tiny.path), "--steps", "1", "--out", out, *small]
+    for given, words in (
+        (["--to", "colour=blue"], "--to: say by --from"),
+        (["--from", "colour=red", "--to", "color=blue"], "no attribute 'color'; there are type, colour"),
+        ([], "two domains are the same: all photos"),
+    ):
+        assert main([*train, *given]) == 2 and words in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()
+    assert main([*train, "--from", "colour=red", "--to", "colour=blue,type=bag"]) == 0
+    settings = json.loads((tmp_path / "run" / "config.json").read_text())["settings"]
+    assert (settings["domain_a"], settings["domain_b"]) == (["colour=red"], ["colour=blue", "type=bag"])

@@ -1,8 +1,8 @@
 """Run by test_loop in a process with eight virtual devices: trains recipes on one of them and on more.
 
 Arguments: a prepared set, JSON {label: [method, settings]}, and the counts of devices, 1 first. Prints
-{label: {devices: [distance, step's metrics]}}: how far the parameters and averages end from those of the method's first
-label on one device, as a share of their norm.
+{label: {devices: [distance, step's metrics]}}: how far parameters, averages and what else is carried end from those of
+the method's first label on one device, as a share of their norm.
 """
 
 import json
@@ -30,7 +30,7 @@ def train(name: str, settings: dict, prepared, devices: int) -> tuple[tuple, dic
     split = in_domains(prepared.split("train"), prepared, method.domains)
     *_, tick = loop(method, split, made.loop, made.augment, seed=0, stop=STEPS, devices=devices)
     state = jax.device_get(tick.host_state()._replace(key=0))
-    return (state.params, state.ema), {name: float(value) for name, value in tick.metrics.items()}
+    return (state.params, state.ema, state.extra), {name: float(value) for name, value in tick.metrics.items()}
 
 
 def main(path: str, recipes: str, *counts: str) -> None:
