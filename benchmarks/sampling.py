@@ -24,9 +24,9 @@ from prodgen_jax.sampling.sample import PORTION, draw, image_keys
 from prodgen_jax.training.features import feature_network
 
 SEED, COLUMNS, CALLS = 0, 14, 3
-STEPS = {"ddim": (1, 2, 4, 8, 18, 50), "dpmpp2m": (2, 4, 8, 18, 50), "heun": (2, 4, 9, 25), "ancestral": (8, 18, 50)}
+STEPS = {"ddim": (1, 2, 4, 8, 18, 50), "dpmpp2m": (2, 4, 8, 18), "heun": (2, 4, 9), "ancestral": (18,)}
 LEAPS = (1, 2, 4, 8)
-SCALES = (1.0, 1.25, 1.5, 2.0, 3.0, 4.0, 6.0)
+SCALES = (1.0, 1.5, 2.0, 3.0, 5.0)
 AT = {"sampler": "dpmpp2m", "sample_steps": 18}  # where guidance is varied
 READ = ("articleType", "baseColour")
 TWICE = {"heun": 2}  # evaluations of a step
@@ -122,6 +122,7 @@ def row(name: str, at: dict, settings: dict) -> tuple:
     return (name, evaluations(settings), f"{at['fcd']:.1f} ± {at['half']:.1f}", *share, f"{at['speed']:.0f}")
 
 
+WORSE = "More leaps made it worse: what a leap leaves of the noise, the next one adds to."
 HEAD = ("", "evaluations", "FCD", "precision", "recall", *READ, "pictures/s")
 
 
@@ -171,7 +172,7 @@ def main() -> None:
         "",
         f"All but the student are guided by {own:g}. The student learned from that on the same cores, in",
         f"{student.seconds / 60:.0f} minutes ({student.step:,} steps of {student.recipe.loop.batch}), and is asked",
-        "once a leap.",
+        f"once a leap. {WORSE if found['student 8']['fcd'] > found['student 1']['fcd'] else ''}".strip(),
         "",
         markdown(HEAD, [row(name, found[name], said[name]) for name in few]),
         "",

@@ -38,6 +38,8 @@ def evaluate_run(
         raise InputError(
             f"{run.path}: gives pictures another look, for which there is no right answer; see `prodgen style`"
         )
+    if run.method.source is not None and run.spec.size != prepared.size:
+        raise InputError(f"{run.path}: is for {run.spec.size} px, {prepared.path} has pictures of {prepared.size} px")
     if run.method.domains:
         return without_pairs(run, prepared, seed, **options)
     against = options.get("against", "test")

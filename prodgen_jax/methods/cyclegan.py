@@ -26,7 +26,7 @@ from prodgen_jax.methods.precision import PrecisionSettings, opened
 from prodgen_jax.methods.spec import Spec, choose
 from prodgen_jax.nets.patchgan import ScaledCritics
 
-STREAM_POOL = 1  # what an example's key is folded with, and the number after it
+STREAM_POOL, STREAM_DROPOUT = 1, 5  # what an example's key is folded with, and the numbers after it: a way's, a pass's
 WAYS = (("a", "b"), ("b", "a"))  # (of the source, of what is made of it)
 
 Pictures = Float[Array, "b h w c"]
@@ -104,10 +104,10 @@ class Cycle:
         """Zhu 2017, eq. 1, in the form that `loss` names, for both domains."""
         photos, total, told = {"a": batch["image"][:, 0], "b": batch["image"][:, 1]}, 0.0, 0.0
         for i, (one, other) in enumerate(WAYS):
-            own = fold(keys, STREAM_POOL + i)
-            made = jax.lax.stop_gradient(self.generate(params, one + other, photos[one], own))
+            inside = fold(keys, STREAM_DROPOUT + i)
+            made = jax.lax.stop_gradient(self.generate(params, one + other, photos[one], inside))
             if other in extra:
-                made, after = exchange(extra[other], made, own, batch[PLACE], step)
+                made, after = exchange(extra[other], made, fold(keys, STREAM_POOL + i), batch[PLACE], step)
                 extra = {**extra, other: after}
             answers = [self.judged(params, other, x) for x in (photos[other], made)]
             total += sum(self.loss.critic(*pair) for pair in zip(*answers, strict=True)) / self.s.scales
@@ -119,13 +119,13 @@ class Cycle:
         s, photos = self.s, {"a": batch["image"][:, 0], "b": batch["image"][:, 1]}
         fooled = cycle = same = 0.0
         for i, (one, other) in enumerate(WAYS):
-            own = fold(keys, STREAM_POOL + i)
             given = [photos[one], photos[other]] if s.identity else [photos[one]]  # in one call
-            made = self.generate(params, one + other, jnp.concatenate(given), jnp.concatenate([own] * len(given)))
-            made, kept = made[: len(own)], made[len(own) :]
+            inside = [fold(keys, STREAM_DROPOUT + 3 * i + j) for j in range(3)]
+            made = self.generate(params, one + other, jnp.concatenate(given), jnp.concatenate(inside[: len(given)]))
+            made, kept = made[: len(keys)], made[len(keys) :]
             answers = self.judged(params, other, made)
             fooled += sum(map(self.loss.generator, answers)) / s.scales
-            cycle += absolute(self.generate(params, other + one, made, own), photos[one])
+            cycle += absolute(self.generate(params, other + one, made, inside[2]), photos[one])
             same += absolute(kept, photos[other]) if s.identity else 0.0
         total = fooled + s.cycle * cycle + s.identity * same
         metrics = {"loss/generator": total, "loss/adversarial": fooled, "loss/cycle": cycle}

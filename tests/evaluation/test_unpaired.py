@@ -76,6 +76,11 @@ def test_a_run_has_a_record_of_its_own(trained, prepared, judge, network):
         page(record, images, prepared)
 
 
+def test_another_size_is_refused(trained, tiny):
+    with pytest.raises(InputError, match="is for 16 px, .* has pictures of 8 px"):
+        evaluate_run(trained, tiny)
+
+
 @pytest.mark.slow
 def test_there_and_back_at_the_door(trained, prepared, tmp_path, capsys):
     split = prepared.split("validation")
