@@ -1,6 +1,7 @@
 """`prodgen train`: a method is trained into a run."""
 
 import argparse
+from pathlib import Path
 
 from prodgen_jax.cli.arguments import METHOD_NAMES
 from prodgen_jax.errors import InputError
@@ -37,6 +38,21 @@ def add(commands) -> None:
     p.set_defaults(call=run)
 
 
+def domains_of(args: argparse.Namespace) -> dict[str, str]:
+    """The settings that --from and --to stand for; none without --to. InputError where they do not fit."""
+    from prodgen_jax.methods import METHODS
+
+    if not args.to:
+        if "=" in (args.start or "") and not Path(args.start).exists():
+            raise InputError(f"--from {args.start}: no such run; where it names photos, say by --to what they become")
+        return {}
+    if not args.start:
+        raise InputError("--to: say by --from A=V,... which photos are to become these")
+    if args.method in METHODS and not hasattr(METHODS[args.method].settings, "domain_b"):
+        raise InputError(f"--to: a {args.method} knows no domains; train cyclegan")
+    return {"domain_a": args.start, "domain_b": args.to}
+
+
 def run(args: argparse.Namespace) -> None:
     from prodgen_jax.data.prepared import open_prepared
     from prodgen_jax.training import hosts
@@ -49,13 +65,11 @@ def run(args: argparse.Namespace) -> None:
     if args.hosts:
         hosts.join(args.hosts)
     with hosts.telling():
-        if args.to and not args.start:
-            raise InputError("--to: say by --from A=V,... which photos are to become these")
-        start = open_run(args.start) if args.start and not args.to else None
+        domains = domains_of(args)
+        start = open_run(args.start) if args.start and not domains else None
         chosen = begun_with(start, args.method) if start else {}
         chosen |= best_settings(args.settings, args.method) if args.settings else {}
-        chosen |= {"domain_a": args.start, "domain_b": args.to} if args.to else {}
-        made = recipe(args.method, args.preset, **{**chosen, **parse_pairs(args.set, "--set")})
+        made = recipe(args.method, args.preset, **{**chosen, **domains, **parse_pairs(args.set, "--set")})
         prepared = open_prepared(args.data)
     run = fit(
         made,

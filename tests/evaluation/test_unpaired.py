@@ -116,10 +116,13 @@ def test_domains_at_the_door(tiny, tmp_path, capsys):
     for given, words in (
         (["--to", "colour=blue"], "--to: say by --from"),
         (["--from", "colour=red", "--to", "color=blue"], "no attribute 'color'; there are type, colour"),
+        (["--from", "colour=red"], "--from colour=red: no such run; where it names photos, say by --to"),
         ([], "two domains are the same: all photos"),
     ):
         assert main([*train, *given]) == 2 and words in capsys.readouterr().err
     assert not (tmp_path / "run").exists()
+    assert main(["train", "vae", *train[2:7], "--from", "colour=red", "--to", "colour=blue"]) == 2
+    assert "--to: a vae knows no domains; train cyclegan" in capsys.readouterr().err
     assert main([*train, "--from", "colour=red", "--to", "colour=blue,type=bag"]) == 0
     settings = json.loads((tmp_path / "run" / "config.json").read_text())["settings"]
     assert (settings["domain_a"], settings["domain_b"]) == (["colour=red"], ["colour=blue", "type=bag"])
