@@ -14,6 +14,7 @@ from prodgen_jax.evaluation.figures import markdown
 from prodgen_jax.evaluation.paired import compare
 from prodgen_jax.evaluation.translation import Pairs, kind_of, mean_photos, translated
 from prodgen_jax.evaluation.unpaired import photos_of, unpaired_lines, unpaired_report
+from prodgen_jax.methods.core import EXTRA
 from prodgen_jax.training.features import feature_network
 
 MEASURES = {"psnr_db": "PSNR, dB", "ssim": "SSIM", "color_error": "color error"}
@@ -63,7 +64,8 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     args = parser.parse_args()
     model, prepared, parts = open_run(args.model), open_prepared(args.data), [open_run(part) for part in args.runs]
-    count = sum(leaf.size for leaf in jax.tree.leaves(model.params))
+    trained = [group for name, group in model.params.items() if name != EXTRA]
+    count = sum(leaf.size for leaf in jax.tree.leaves(trained))
     steps = " and then ".join(
         f"{part.step:,} steps of {part.recipe.loop.batch} at {part.spec.size} px" for part in parts
     )

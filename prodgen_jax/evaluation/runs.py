@@ -64,9 +64,15 @@ def without_pairs(
     name: str = "",
     network: FeatureNetwork | None = None,
     judge: FeatureNetwork | None = None,
-    **_,
+    **of_samples,
 ) -> tuple[dict, np.ndarray]:
-    """(the record of a run that has domains, no samples: what it makes is no set like the catalog's)."""
+    """(the record of a run that has domains, no samples: what it makes is no set like the catalog's).
+
+    of_samples: options of `evaluate` that mean nothing here; InputError names one that asks for something.
+    """
+    for option, value in of_samples.items():
+        if value:
+            raise InputError(f"{option}={value}: of samples, and {run.path} learned without pairs and has none")
     network, judge = network or feature_network(prepared), judge or control_network(prepared)
     record = {
         "format": FORMAT,

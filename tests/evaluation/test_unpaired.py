@@ -81,6 +81,11 @@ def test_another_size_is_refused(trained, tiny):
         evaluate_run(trained, tiny)
 
 
+def test_options_of_samples_are_refused(trained, prepared, network, judge):
+    with pytest.raises(InputError, match="category=shape: of samples, .* learned without pairs"):
+        evaluate_run(trained, prepared, network=network, judge=judge, category="shape")
+
+
 @pytest.mark.slow
 def test_there_and_back_at_the_door(trained, prepared, tmp_path, capsys):
     split = prepared.split("validation")
