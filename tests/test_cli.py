@@ -247,6 +247,14 @@ def test_measuring_what_is_not_there(tiny, run, tmp_path, refused):
     assert "40 photos in 'train', measuring needs 64" in refused("evaluate", run.path, tiny.path, *out)
     np.savez(tmp_path / "few.npz", images=np.zeros((5, 8, 8, 3), np.uint8))
     assert "only 5" in refused("evaluate", tmp_path / "few.npz", tiny.path, *out)
+    hook = ("--features", "inception=nowhere.pth")
+    assert "no such file nowhere.pth" in refused("evaluate", run.path, tiny.path, *out, *hook)
+
+
+def test_what_was_not_asked_for_is_not_useful(noise_set, run, tmp_path, refused):
+    data = noise_set(train=80, validation=8, test=80).path
+    said = refused("evaluate", run.path, data, "-n", 70, "--out", tmp_path / "record.json", "--useful", "colour")
+    assert "not asked for 'colour', but for nothing" in said and not (tmp_path / "record.json").exists()
 
 
 def test_a_report_without_notebooks(tmp_path, refused):

@@ -14,6 +14,8 @@ def add(commands) -> None:
     p.add_argument("--category", metavar="A", help="attribute to measure by (default: the one with most values)")
     p.add_argument("--page", metavar="FILE.html", help="also one page, with every flagged copy beside its product")
     p.add_argument("--self-test", action="store_true", help="put every measure to its own test: noise, blur, copies")
+    p.add_argument("--useful", metavar="A", help="also what the samples teach classifiers of an attribute; minutes")
+    p.add_argument("--features", metavar="inception=FILE", help="also the real FID, over the published Inception graph")
     p.set_defaults(call=run)
 
 
@@ -21,6 +23,7 @@ def run(args: argparse.Namespace) -> None:
     from prodgen_jax.data.prepared import open_prepared
     from prodgen_jax.evaluation.control import load_asked
     from prodgen_jax.evaluation.evaluate import evaluate
+    from prodgen_jax.evaluation.inception import open_inception
     from prodgen_jax.evaluation.page import page
     from prodgen_jax.evaluation.runs import evaluate_run, in_words, write_record
     from prodgen_jax.sampling.sample import load_samples
@@ -28,6 +31,7 @@ def run(args: argparse.Namespace) -> None:
 
     prepared, given = open_prepared(args.data), Path(args.samples)
     options = {"seed": args.seed, "name": given.stem, "category": args.category, "test_measures": args.self_test}
+    options |= {"useful_for": args.useful, "inception": args.features and open_inception(args.features)}
     if given.suffix != ".npz":
         record, images = evaluate_run(open_run(args.samples), prepared, n=args.n, **options)
     else:

@@ -23,11 +23,13 @@ from prodgen_jax.errors import InputError
 from prodgen_jax.evaluation.categories import Labeled, by_category, pick_attribute
 from prodgen_jax.evaluation.control import accuracy, control_network
 from prodgen_jax.evaluation.copies import find_copies, summary
+from prodgen_jax.evaluation.inception import Inception, fid_report
 from prodgen_jax.evaluation.intervals import LEVEL, RESAMPLES
 from prodgen_jax.evaluation.measures import interval, measure
 from prodgen_jax.evaluation.selftest import self_test
 from prodgen_jax.evaluation.shop import report as shop_report
 from prodgen_jax.evaluation.style import drift
+from prodgen_jax.evaluation.usefulness import usefulness
 from prodgen_jax.training.features import FeatureNetwork, check_images, feature_network
 
 FORMAT = 1
@@ -48,6 +50,8 @@ def evaluate(
     judge: FeatureNetwork | None = None,
     category: str | None = None,
     test_measures: bool = False,
+    useful_for: str | None = None,
+    inception: Inception | None = None,
 ) -> dict:
     """Measure samples against a split; the record, ready for JSON, is described in docs/records.md.
 
@@ -56,11 +60,16 @@ def evaluate(
     asked: {attribute: index of the value that each picture should have}; how far they do is read by `judge`,
     `control_network(prepared)` if None. category: the attribute to part by; None takes the one with the most values
     that can be measured. test_measures: put every measure to its own test first (`selftest`), some ten seconds.
-    InputError if the pictures are of another size or type, or too few on either side.
+    useful_for: an attribute that was asked for; classifiers of it then learn from the samples (`usefulness`), minutes.
+    inception: measure the real FID too, over these features (`evaluation.inception`), a second for ten pictures.
+    InputError if the pictures are of another size or type, or too few on either side, or were not asked for that.
     """
     begun = time.monotonic()
     check_images(images, prepared.size, LEAST)
     check_splits(prepared, against)
+    if useful_for is not None and useful_for not in (asked or {}):
+        said = ", ".join(asked or {}) or "nothing"
+        raise InputError(f"usefulness: the samples were not asked for '{useful_for}', but for {said}")
     network = network or feature_network(prepared)
     if network.spec.size != prepared.size:
         raise InputError(f"network: made for {network.spec.size} px, the prepared set has {prepared.size} px")
@@ -88,6 +97,11 @@ def evaluate(
         record["control"] = {"network": describe(judge), "attributes": attributes}
     if test_measures:
         record["self_test"] = self_test(network, sets["reference"].features, prepared.split("train").images, rng)
+    if inception is not None:
+        record["fid"] = fid_report({who: found.images for who, found in sets.items()}, inception)
+    if useful_for is not None:
+        made = sets["samples"].images
+        record["usefulness"] = usefulness(made, asked[useful_for], prepared, useful_for, against=against)
     return json.loads(json.dumps({**record, "seconds": round(time.monotonic() - begun, 2)}))  # as it will be read back
 
 

@@ -1,9 +1,8 @@
-"""A record as one HTML page that needs no other file: its measures, and every flagged copy beside its product (E7)."""
+"""A record as one HTML page that needs no other file: all that it holds, and every flagged copy beside its product."""
 
-import base64
 import html
-import io
 from collections.abc import Mapping
+from pathlib import Path
 
 import numpy as np
 from jaxtyping import Array, UInt8
@@ -11,12 +10,14 @@ from PIL import Image
 
 from prodgen_jax.data.prepared import PreparedSet
 from prodgen_jax.errors import InputError
+from prodgen_jax.evaluation.runs import write_record
+from prodgen_jax.evaluation.sections import inline, sections
 from prodgen_jax.evaluation.tables import html_table, results_table
 
 SHOWN = 100  # flagged samples on a page, the closest first
 STYLE = """body{font:15px/1.5 system-ui,sans-serif;color:#222;max-width:60rem;margin:2rem auto;padding:0 1rem}
 table{border-collapse:collapse}td,th{padding:.2rem .6rem;border-bottom:1px solid #ddd;text-align:right}
-td:first-child,th:first-child{text-align:left}.pairs{display:flex;flex-wrap:wrap;gap:1rem}figure{margin:0;width:17rem}
+td:first-child,th:first-child{text-align:left}h2{margin-top:2.2rem}p{max-width:46rem}img{max-width:100%}.pairs{display:flex;flex-wrap:wrap;gap:1rem}figure{margin:0;width:17rem}
 figure img{width:8rem;height:8rem;image-rendering:pixelated;border:1px solid #ddd}figcaption{font-size:.85rem}
 .copy{color:#B03A00;font-weight:600}"""
 
@@ -28,7 +29,8 @@ def page(record: Mapping, images: UInt8[Array, "n h w 3"], prepared: PreparedSet
     if len(images) != record["n"]["given"]:
         raise InputError(f"{len(images)} pictures, but the record was made of {record['n']['given']}")
     name = html.escape(record["name"] or "samples")
-    parts = [results_table([record], form="html", full=True), *copies_part(record["copies"], images, prepared)]
+    parts = [results_table([record], form="html", full=True), *sections(record)]
+    parts += copies_part(record["copies"], images, prepared)
     yardstick = (
         f"Measured by the network {record['network']['weights_sha256'][:12]}, "
         f"data {record['prepared']['fingerprint'][:12]}."
@@ -71,16 +73,23 @@ def copies_part(found: Mapping, images: UInt8[Array, "n h w 3"], prepared: Prepa
 def pair(at: Mapping, sample: UInt8[np.ndarray, "h w 3"], product: UInt8[np.ndarray, "h w 3"]) -> str:
     """One sample beside its nearest training product."""
     verdict = '<span class="copy">copy</span>' if at["copy"] else "new"
-    side = ", mirrored" if at["mirrored"] else ""
+    side, name = ", mirrored" if at["mirrored"] else "", html.escape(at["id"])
+    both = pixels(sample, f"sample {at['sample']}") + pixels(product, f"product {at['id']}")
     return (
-        f'<figure><img src="{inline(sample)}" alt="sample {at["sample"]}"><img src="{inline(product)}" '
-        f'alt="product {html.escape(at["id"])}"><figcaption>{verdict}{side} · sample {at["sample"]} · product '
-        f"{html.escape(at['id'])} · distance {at['distance']:.3f}, {at['levels']:.1f} levels</figcaption></figure>"
+        f"<figure>{both}<figcaption>{verdict}{side} · sample {at['sample']} · product {name} · "
+        f"distance {at['distance']:.3f}, {at['levels']:.1f} levels</figcaption></figure>"
     )
 
 
-def inline(pixels: UInt8[np.ndarray, "h w 3"]) -> str:
-    """A picture as a data address."""
-    buffer = io.BytesIO()
-    Image.fromarray(np.asarray(pixels)).save(buffer, "PNG")
-    return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode()
+def pixels(image: UInt8[np.ndarray, "h w 3"], say: str) -> str:
+    """A picture, pixel by pixel."""
+    return inline(lambda buffer: Image.fromarray(np.asarray(image)).save(buffer, "PNG"), say)
+
+
+def write_report(path: str | Path, record: Mapping, images: UInt8[Array, "n h w 3"], prepared: PreparedSet) -> Path:
+    """The record as JSON at `path`, and its page beside it, NAME.html, which is returned. Errors as `page`'s."""
+    path = Path(path)
+    write_record(path, dict(record))
+    beside = path.with_suffix(".html")
+    beside.write_text(page(record, images, prepared), encoding="utf-8")
+    return beside

@@ -28,7 +28,7 @@ def self_test_plot(found: Mapping, columns: int = 3) -> Figure:
         low, high = (at["floor"] + side * 3 * at["spread"] for side in (-1, 1))
         axis.axhspan(low, high, color="#DDDDDD", label="real photos")
         for i, name in enumerate(found["rungs"]):
-            values = [at["floor"], *at[name]]
+            values = [at["start"], *at[name]]
             pale = 1.0 if name in at["claims"] else 0.3
             axis.plot(values, color=COLORS[i], marker=MARKERS[i], markersize=4, alpha=pale, label=name)
         axis.set_xticks(range(len(values)), ["real", *range(1, len(values))])

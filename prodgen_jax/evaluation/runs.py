@@ -109,6 +109,19 @@ def in_words(record: dict) -> list[str]:
         psnr, fcd = ({who: found[who][key] for who in ("made", "source", "mean")} for key in ("psnr_db", "fcd"))
         lines.append("PSNR {made:.2f} dB (the source {source:.2f}, the mean of its kind {mean:.2f})".format(**psnr))
         lines.append("FCD of these {made:.2f} (the source {source:.2f}, the mean of its kind {mean:.2f})".format(**fcd))
+    if "fid" in record:
+        found, title = record["fid"], "FID"
+        if not found["published"]:
+            title = f"Frechet distance over {found['file_sha256'][:12]}"
+        lines.append("{} {:.2f} (floor {:.2f})".format(title, *(found[who]["fid"] for who in ("samples", "floor"))))
+    if "usefulness" in record:
+        found = record["usefulness"]
+        real, made = (f"{found[key][0]:.1%}" for key in ("real", "samples"))
+        lines.append(f"{found['attribute']}, learned from the samples: {made} right ({real} from as many real photos)")
+        lines += [
+            f"{at['photos']} real photos: {at['alone'][0]:.1%}, with the samples {at['with_samples'][0]:.1%}"
+            for at in found["shares"]
+        ]
     if "self_test" in record:
         tests = record["self_test"]["metrics"]
         failed = [f"{key} ({', '.join(found['failed'])})" for key, found in tests.items() if not found["passed"]]

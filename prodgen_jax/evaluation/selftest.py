@@ -1,9 +1,10 @@
 """Does each measure see what it claims to see? It is given sets whose order is known, and may fail (X rows, E2, E3).
 
-The sets are real photos spoiled in steps: by noise, by blur, and by repeating ever fewer photos. The floor is several
-draws of real photos against the reference; their spread says how much of a difference is chance. A measure fails a
-ladder where a worse rung looks better than the one before it by more than chance, or where the last rung is not
-clearly worse than the floor. A failed measure stays in the record, marked, and is struck out in tables.
+The floor is several draws of real photos against the reference; their spread says how much of a difference is chance.
+The first of these draws is then spoiled in steps: by noise, by blur, and by repeating ever fewer photos. A measure
+fails a ladder where a worse rung looks better than the one before it by more than chance, the first rung being
+compared with the photos that it was made of; or where the last rung is not clearly worse than the floor. A failed
+measure stays in the record, marked, and is struck out in tables.
 """
 
 from collections.abc import Callable, Mapping
@@ -80,28 +81,37 @@ def self_test(
     def measured(images: Images) -> dict[str, float]:
         return measure(reference, network.features(images), rng)
 
-    floors, base = [measured(draw()) for _ in range(FLOORS)], draw()
+    base, *others = [draw() for _ in range(FLOORS)]
+    floors = [measured(images) for images in (base, *others)]
     ladders = {name: [measured(SPOILERS[name](base, rung, rng)) for rung in rungs] for name, rungs in RUNGS.items()}
     rungs = {name: list(steps) for name, steps in RUNGS.items()}
     return {"n": n, "floors": FLOORS, "rungs": rungs, "metrics": {key: judge(key, floors, ladders) for key in CLAIMS}}
 
 
 def judge(key: str, floors: list[dict], ladders: Mapping[str, list[dict]]) -> dict:
-    """One measure's values, and the ladders that it failed."""
+    """One measure's values, and the ladders that it failed. floors: the first is of the photos that are spoiled."""
     sign, claims = CLAIMS[key]
     drawn = np.array([at[key] for at in floors])
-    floor, spread = float(drawn.mean()), float(drawn.std(ddof=1))
+    start, floor, spread = float(drawn[0]), float(drawn.mean()), float(drawn.std(ddof=1))
     values = {name: [float(at[key]) for at in rows] for name, rows in ladders.items()}
-    failed = [name for name, rule in claims.items() if not holds(values[name], floor, spread, sign, rule)]
-    return {"floor": floor, "spread": spread, **values, "claims": dict(claims), "failed": failed, "passed": not failed}
+    failed = [name for name, rule in claims.items() if not holds([start, *values[name]], floor, spread, sign, rule)]
+    return {
+        "start": start,
+        "floor": floor,
+        "spread": spread,
+        **values,
+        "claims": dict(claims),
+        "failed": failed,
+        "passed": not failed,
+    }
 
 
 def holds(values: list[float], floor: float, spread: float, sign: int, rule: str) -> bool:
-    """Whether a ladder's values, from little to much damage, keep the order that is claimed."""
+    """Whether a ladder's values, from no damage to much, keep the order that is claimed."""
     worse = sign * (np.array(values) - floor)  # 0 at the floor, above it where worse
     if rule == END:
         return bool(worse[-1] >= -CLEAR * spread)
-    steady = bool((np.diff([0.0, *worse]) >= -CHANCE * spread).all())
+    steady = bool((np.diff(worse) >= -CHANCE * spread).all())
     return steady and bool(worse[-1] > CLEAR * spread)
 
 

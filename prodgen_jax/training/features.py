@@ -161,23 +161,20 @@ def plan(
 
 def train(prepared: PreparedSet, identity: Mapping, settings: classifier.Settings, measured: bool) -> FeatureNetwork:
     """Train on the train split, or the half of it that the identity names; measure on the test split."""
-    spec, steps = Spec.of(prepared), settings.steps
-    photos = part_of_training(prepared, identity.get("half"))
-    ticks = loop(
-        classifier.build(settings, spec),
-        photos,
-        LoopSettings(batch=min(BATCH, len(photos))),
-        AUGMENT,
-        seed=identity["seed"],
-        stop=steps,
-        devices=1,
-    )
-    with Progress(steps, "feature network") as bar:
-        for tick in ticks:
-            bar.advance(tick.step - bar.done)
-    params = jax.tree.map(np.asarray, tick.host_state().params["net"])
-    network = FeatureNetwork(params, settings, spec, identity, {})
+    spec, photos = Spec.of(prepared), part_of_training(prepared, identity.get("half"))
+    with Progress(settings.steps, "feature network") as bar:
+        network = FeatureNetwork(learned(settings, spec, photos, identity["seed"], bar), settings, spec, identity, {})
     return replace(network, accuracy=accuracies(network, prepared.split("test"))) if measured else network
+
+
+def learned(settings: classifier.Settings, spec: Spec, photos: Split, seed: int, bar: Progress) -> PyTree:
+    """The parameters of a classifier of these photos' labels, on the host. bar: advanced by every step."""
+    batch, method = min(BATCH, len(photos)), classifier.build(settings, spec)
+    before = 0
+    for tick in loop(method, photos, LoopSettings(batch=batch), AUGMENT, seed=seed, stop=settings.steps, devices=1):
+        bar.advance(tick.step - before)
+        before = tick.step
+    return jax.tree.map(np.asarray, tick.host_state().params["net"])
 
 
 def accuracies(network: FeatureNetwork, split: Split) -> dict[str, dict[str, float]]:

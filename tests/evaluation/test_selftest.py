@@ -49,14 +49,15 @@ def test_over_blind_features_every_measure_of_realism_fails(prepared):
 @pytest.mark.parametrize(
     ("values", "sign", "rule", "expected"),
     [
-        ([2, 4, 8], 1, STEPS, True),
-        ([0.8, 0.5, 0.1], -1, STEPS, False),  # begins above the floor of 0.5 by far more than chance
-        ([2, 8, 4], 1, STEPS, False),  # one step back
-        ([2, 8, 7.99], 1, STEPS, True),  # back by no more than chance
-        ([1.01, 1.0, 1.02], 1, STEPS, False),  # nothing seen
-        ([0.4, 0.9, 0.45], -1, END, True),
-        ([0.4, 0.3, 0.9], -1, END, False),  # noise passes for variety
-        ([1.0, 1.0, float("nan")], 1, STEPS, False),
+        ([1, 2, 4, 8], 1, STEPS, True),
+        ([0.5, 0.8, 0.5, 0.1], -1, STEPS, False),  # the first rung is better than no damage by far more than chance
+        ([0.8, 0.8, 0.5, 0.1], -1, STEPS, True),  # a lucky draw is lucky on its first rung as well
+        ([1, 2, 8, 4], 1, STEPS, False),  # one step back
+        ([1, 2, 8, 7.99], 1, STEPS, True),  # back by no more than chance
+        ([1, 1.01, 1.0, 1.02], 1, STEPS, False),  # nothing seen
+        ([0.5, 0.4, 0.9, 0.45], -1, END, True),
+        ([0.5, 0.4, 0.3, 0.9], -1, END, False),  # noise passes for variety
+        ([1.0, 1.0, 1.0, float("nan")], 1, STEPS, False),
     ],
 )
 def test_order(values, sign, rule, expected):
