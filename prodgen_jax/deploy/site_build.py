@@ -60,6 +60,9 @@ def build_html(pages: Path, out: Path) -> Path:
         status = run_sphinx(pages, out, stream)
     if status:
         raise InputError(f"Sphinx could not build the site, see {log}")
+    for page in sorted((out / "work" / "records").glob("*.html")):  # each stands alone, so Sphinx has no part in it
+        (out / "html" / "records").mkdir(exist_ok=True)
+        shutil.copy(page, out / "html" / "records")
     return out / "html" / "index.html"
 
 

@@ -3,7 +3,11 @@
 import json
 import re
 import shutil
+from html import escape
 from pathlib import Path
+from urllib.parse import quote
+
+from prodgen_jax.evaluation.tables import plain
 
 TITLE = "Product photos, generated and measured"
 PROMISE = "From a catalog to generated product photos, with every method's quality measured the same way."
@@ -77,6 +81,12 @@ def copy_figures(stem: str, out: Path, pages: Path) -> list[str]:
     return [Path(shutil.copy(path, place)).relative_to(pages).as_posix() for path in found]
 
 
+def written(out: Path) -> dict[str, dict]:
+    """{name: record} of what notebooks wrote with a page beside it."""
+    found = sorted((out / "work" / "records").glob("*.html"))
+    return {page.stem: json.loads(page.with_suffix(".json").read_text(encoding="utf-8")) for page in found}
+
+
 def picture(path: str, title: str, kind: str, link: str) -> str:
     """An image that leads to its page; its file name is its description."""
     said = re.sub(r"[_\W]+", " ", re.sub(r"^\d+[_-]*", "", Path(path).stem)).strip()
@@ -93,14 +103,32 @@ def card(stem: str, title: str, promise: str, figures: list[str]) -> str:
     return "\n\n".join(part for part in parts if part) + "\n::::"
 
 
-def index(cards: list[str], stems: list[str], record: dict, lead: str | None) -> str:
+def records_table(found: dict[str, dict]) -> str:
+    """Links to the pages of records, which stand in html/records, nearest to the catalog first."""
+    if not found:
+        return ""
+    ranked = sorted(found.items(), key=lambda item: item[1]["samples"]["fcd"])
+    rows = []
+    for stem, record in ranked:
+        link = f'<a href="records/{quote(stem)}.html">{escape(record["name"] or stem)}</a>'
+        at, copies = record["samples"], record["copies"]
+        shares = (f"{at[key]:.2f}" for key in ("precision", "recall", "coverage"))
+        rows.append(" | ".join([link, plain(at["fcd"]), *shares, f"{copies['copies']} / {copies['of']}"]))
+    head = "record | FCD | precision | recall | coverage | copies"
+    return "\n".join(["## Records", "", *(f"| {line} |" for line in (head, "---|---:|---:|---:|---:|---:", *rows))])
+
+
+def index(cards: list[str], stems: list[str], record: dict, lead: str | None, records: str = "") -> str:
     """The first page, as MyST text."""
     figure = f"```{{image}} {lead}\n:alt: overview\n:class: pg-lead\n```" if lead else ""
     grid = ":::::{container} pg-grid\n" + "\n\n".join(cards) + "\n:::::"
     contents = "```{toctree}\n:hidden:\n" + "\n".join(stems) + "\n```"
     small = f":::{{container}} pg-stamp\n{stamp_line(record)}\n:::"
     return (
-        "\n\n".join(part for part in [NO_CONTENTS, f"# {TITLE}", PROMISE, figure, small, grid, contents] if part) + "\n"
+        "\n\n".join(
+            part for part in [NO_CONTENTS, f"# {TITLE}", PROMISE, figure, small, grid, records, contents] if part
+        )
+        + "\n"
     )
 
 
@@ -122,5 +150,6 @@ def write_source(paths: list[Path], out: Path, records: dict[str, dict], colab: 
     whole["seconds"] = sum(r["seconds"] for r in records.values())
     lead = out / "work" / "figures" / "index.png"
     found = Path(shutil.copy(lead, pages)).name if lead.is_file() else None
-    (pages / "index.md").write_text(index(cards, [p.stem for p in paths], whole, found), encoding="utf-8")
+    text = index(cards, [p.stem for p in paths], whole, found, records_table(written(out)))
+    (pages / "index.md").write_text(text, encoding="utf-8")
     return pages

@@ -43,6 +43,21 @@ It is $z = \mu + \sigma \epsilon$.
 </details>"""
 
 
+RECORD = """
+import json
+from pathlib import Path
+
+place = Path(WORK, "records")
+place.mkdir(exist_ok=True, parents=True)
+for stem, name, fcd in (("a", "", 12), ("b c", "b <c>", 7.5), ("no page", "d", 1)):
+    measures = {"fcd": fcd, "precision": 0.5, "recall": 0.5, "coverage": 0.5}
+    record = {"name": name, "samples": measures, "copies": {"copies": 0, "of": 9}}
+    (place / f"{stem}.json").write_text(json.dumps(record))
+    if stem != "no page":
+        (place / f"{stem}.html").write_text(f"page of {stem}")
+"""
+
+
 def write_notebook(folder: Path, stem: str, title: str, extra: str = "") -> Path:
     new = nbformat.v4
     cells = [
@@ -65,7 +80,7 @@ def report(tmp_path_factory) -> Iterator[tuple[Path, Path]]:
     """The notebooks' folder and the report made from it, with the package held still."""
     root = tmp_path_factory.mktemp("report")
     write_notebook(root / "notebooks", "01_data", "The data")
-    write_notebook(root / "notebooks", "02_vae", "Variational autoencoder")
+    write_notebook(root / "notebooks", "02_vae", "Variational autoencoder", extra=RECORD)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("prodgen_jax.deploy.site.source_hash", lambda: "sources")
         build_report(root / "notebooks", root / "out", smoke=True, colab="colab-address/folder")
@@ -86,6 +101,14 @@ def test_each_page_has_its_parts(report):
         assert f'href="{stem}.html"' in text["index.html"] and title in text["index.html"]
     assert text["index.html"].count("pg-hero") == 2 and text["index.html"].count("pg-small") == 6
     assert "A promise for <em>01_data</em>" in text["index.html"]
+
+
+def test_records_are_listed_with_their_pages(report):
+    """The nearest to the catalog first; what a name holds is no HTML; a record without a page is not listed."""
+    text, html = pages(report[1])["index.html"], report[1] / "html"
+    rows = re.findall(r'href="records/([^"]+)\.html">([^<]*)</a>.*?<p>([\d.]+)</p>', text, re.DOTALL)
+    assert rows == [("b%20c", "b &lt;c&gt;", "7.50"), ("a", "a", "12.0")]
+    assert (html / "records" / "a.html").read_text() == "page of a" and (html / "records" / "b c.html").is_file()
 
 
 def test_no_page_asks_the_network(report):
