@@ -26,7 +26,7 @@ from prodgen_jax.errors import InputError
 from prodgen_jax.evaluation.intervals import over_seeds
 from prodgen_jax.evaluation.plots import frontier_plot
 from prodgen_jax.evaluation.runs import evaluate_run, write_record
-from prodgen_jax.evaluation.tables import markdown
+from prodgen_jax.evaluation.tables import markdown, plain
 from prodgen_jax.methods.core import AXIS, Method, due, init_state, train_step
 from prodgen_jax.methods.spec import Spec
 from prodgen_jax.sampling.sample import PORTION, image_keys
@@ -213,9 +213,9 @@ def summarize(rows: Mapping[str, Sequence[Mapping]], runs: Path) -> dict[str, di
     return found
 
 
-def cell(at: Sequence[float | None], spec: str = ".3g") -> str:
+def cell(at: Sequence[float | None]) -> str:
     mean, half = at
-    return f"{mean:{spec}}" + (f" ± {half:.1g}" if half is not None else "")
+    return plain(mean) + (f" ± {plain(half)}" if half is not None else "")
 
 
 def report(found: Mapping) -> str:
