@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Array, UInt8
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator
 
@@ -21,8 +22,8 @@ from prodgen_jax.evaluation.copies import Copies, verdict
 from prodgen_jax.evaluation.tables import html_table, markdown, needs_records, plain, results_table
 
 __all__ = [
-    "canvas", "copies_sheet", "heading", "html_table", "markdown", "metric_bars", "picture", "precision_recall_plot",
-    "results_table", "sample_sheet", "save_figure", "training_curves",
+    "canvas", "copies_sheet", "heading", "html_table", "markdown", "metric_bars", "picture", "plain_ticks",
+    "precision_recall_plot", "results_table", "sample_sheet", "save_figure", "training_curves",
 ]  # fmt: skip
 
 BLUE, ORANGE, GREEN, VERMILION, PURPLE, SKY, GREY = (
@@ -55,6 +56,13 @@ def save_figure(figure: Figure, path: str | Path) -> Figure:
 
 def heading(axis: Axes, title: str) -> None:
     axis.set_title(title, loc="left", fontsize=10, fontweight="bold", color=INK)
+
+
+def plain_ticks(axis: Axis) -> None:
+    """Numbers as they are read on an axis with a log scale: 20, not 2 x 10^1."""
+    axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axis.set_major_formatter(lambda value, _: f"{value:,g}")
+    axis.set_minor_formatter("")
 
 
 def picture(axis: Axes, pixels: UInt8[np.ndarray, "h w 3"], interpolation: str = "nearest") -> None:
@@ -120,9 +128,7 @@ def metric_bars(records: Sequence[Mapping]) -> Figure:
         for end, marker in ((low, "$|$"), (high, "$|$")):
             axis.plot(end, y, marker=marker, color=INK, markersize=9, zorder=3)
     axis.set_xscale("log")
-    axis.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-    axis.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
-    axis.xaxis.set_minor_formatter("")
+    plain_ticks(axis.xaxis)
     axis.set_yticks(range(len(ordered)), [record["name"] or "samples" for record in ordered])
     axis.set_ylim(len(ordered) - 0.4, -0.7)
     axis.grid(False, axis="y")

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from matplotlib.figure import Figure
 
-from prodgen_jax.evaluation.figures import BLUE, COLORS, GREY, INK, MARKERS, VERMILION, canvas, heading
+from prodgen_jax.evaluation.figures import BLUE, COLORS, GREY, INK, MARKERS, VERMILION, canvas, heading, plain_ticks
 
 TITLES = {
     "fcd": "FCD", "fcd_infinity": "FCD∞", "kid": "KID", "precision": "precision", "recall": "recall",
@@ -57,6 +57,7 @@ def frontier_plot(methods: Mapping[str, Mapping]) -> Figure:
     best = frontier([(at["images_per_second"][0], at["fcd"][0]) for at in methods.values()])
     speed.plot(*zip(*best, strict=True), color=GREY, linewidth=1, zorder=0)
     speed.set(xscale="log", yscale="log")
+    plain_ticks(speed.yaxis)
     speed.set_xlabel("samples per second, log scale", fontsize=8)
     speed.set_ylabel("FCD, log scale; less is better", fontsize=8)
     axes[0, 1].set_xlabel("recall (variety)", fontsize=8)
