@@ -37,8 +37,7 @@ def copies(found: dict) -> list[str]:
         f"{found['false_alarms_of']:,} test photos {percent(found['false_alarms'])} fall below it. Planted copies "
         f"found, of {found['planted_of_each']} each (* promised):"
     )
-    own = f"Of the model's own {found['of']:,} samples {found['copies']} are called copies."
-    return ["## Copies", "", said, "", markdown(["kind", "found"], rows), "", own, ""]
+    return ["## Copies", "", said, "", markdown(["kind", "found"], rows), ""]
 
 
 def usefulness(found: dict) -> list[str]:
@@ -100,7 +99,7 @@ def main() -> None:
         "",
         *self_test(record["self_test"]),
         *control(record["control"]),
-        *copies(record["copies"]),
+        *copies(seconds["copies"]),
         *usefulness(record["usefulness"]),
         "## Shop rules",
         "",

@@ -39,7 +39,14 @@ def main() -> None:
         record = evaluate(images, prepared, network=network, against="train")
         seconds.append(time.perf_counter() - begun)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
-    found = {"n": record["n"], "size": prepared.size, "cold": seconds[0], "warm": seconds[1], "peak_gb": peak}
+    found = {
+        "copies": record["copies"],
+        "n": record["n"],
+        "size": prepared.size,
+        "cold": seconds[0],
+        "warm": seconds[1],
+        "peak_gb": peak,
+    }
     found |= {"cores": os.cpu_count(), "python": platform.python_version(), "jax": jax.__version__}
     args.out.parent.mkdir(parents=True, exist_ok=True)
     args.out.write_text(json.dumps(found, indent=1) + "\n")

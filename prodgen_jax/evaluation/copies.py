@@ -1,9 +1,9 @@
 """Has a sample been copied from the training set? Its nearest training product, and a verdict (E7).
 
-Two pictures are compared as coarse luminance and coarser color, mirrored and not, and once more with a slight crop
-undone; that shrugs off noise and recompression. A plain threshold fails, because simple products (a lipstick on
-white) are always near one another. So the distance to the nearest product is divided by the mean over the 50
-nearest, as Carlini 2023, sec. 4.2, does for latents: a copy is far nearer to one product than to its neighborhood.
+Two pictures are compared as coarse luminance and coarser color, which counts half, mirrored and not, and once more with
+a slight crop undone; that shrugs off noise and recompression. A plain threshold fails, because simple products (a
+lipstick on white) are always near one another. So the distance to the nearest product is divided by the mean over the
+50 nearest, as Carlini 2023, sec. 4.2, does for latents: a copy is far nearer to one product than to its neighborhood.
 The threshold comes from held-out pictures, which cannot be copies; false alarms are then counted on other held-out
 pictures, and recall on planted copies, so each report says how far it can be trusted.
 """
@@ -25,6 +25,7 @@ from prodgen_jax.training.features import check_images
 
 LUMA_CELLS, COLOR_CELLS = 16, 4  # cells on a side, at most
 LUMA_PIXELS, COLOR_PIXELS = 2, 8  # pixels on a cell's side, at least: JPEG halves the color's resolution
+COLOR_WEIGHT = 0.5  # of a level of color beside one of luminance: JPEG rounds color more coarsely, too
 NEIGHBORS = 50  # training pictures that make up a neighborhood
 SAME = 2.0  # levels of 255, root mean square: closer than this it is the same photo, whatever the neighborhood
 ALARMS = 0.005  # share of held-out pictures below the threshold; half of what is promised, since it is an estimate
@@ -138,6 +139,7 @@ def share_below(near: Nearest, threshold: float) -> float:
 @partial(jax.jit, static_argnames="zoom")
 def coarse(images: UInt8[Array, "b h w 3"], zoom: float = 1.0) -> Float[Array, "b d"]:
     """Luminance in 16 x 16 cells, color in 4 x 4, in levels of 255 over the root of their number; fewer below 32 px.
+    A level of color counts half.
 
     zoom below 1 shows the picture smaller, in a frame of its own border's color.
     """
@@ -154,7 +156,7 @@ def coarse(images: UInt8[Array, "b h w 3"], zoom: float = 1.0) -> Float[Array, "
     x = images.astype(jnp.float32)
     luma = (x @ LUMA)[..., None]
     luma_side, color_side = sides(size)
-    return jnp.concatenate([cells(luma, luma_side), cells(x - luma, color_side)], axis=1)
+    return jnp.concatenate([cells(luma, luma_side), COLOR_WEIGHT * cells(x - luma, color_side)], axis=1)
 
 
 def sides(size: int) -> tuple[int, int]:
