@@ -50,15 +50,18 @@ def main() -> None:
     for budget, methods in found["budgets"].items():
         draw_sheet(args.work, budget, methods, prepared, place / f"{budget}.png")
         sheets += [f"## Samples after {BUDGETS[budget]}", "", f"![samples of each method](compare/{budget}.png)", ""]
-    cores = "one core" if args.pinned else f"{os.cpu_count()} cores"
+    cores = f"{os.cpu_count()} cores"
+    if args.pinned:
+        cores = f"One core of {os.cpu_count()} (the other did other work)"
     title, _, tables = report(found).partition("\n")
     head = (
         "Made by `benchmarks/compare.sh SET WORK MINUTES [CORE]`; every number here is its output. "
-        f"{cores} of a CPU, python {platform.python_version()}, jax {jax.__version__}. The catalogue: the public "
+        f"{cores}, python {platform.python_version()}, jax {jax.__version__}. The catalogue: the public "
         f"'Fashion Product Images (Small)' collection, {prepared.splits['train']:,} training photos at "
         f"{prepared.size} px, measured against {prepared.splits['test']:,} held-out ones. The settings are those "
-        "that each method has by default; nothing was tried for this comparison. `notebooks/71_equal_compute` takes "
-        "it apart."
+        "that each method has by default; nothing was tried for this comparison. The budget is short: "
+        "[spine.md](spine.md) has three of the families after 20 minutes, where diffusion leads. "
+        "`notebooks/71_equal_compute` takes the numbers apart."
     )
     figure = "![quality and speed; realism and variety](compare/frontier.png)"
     text = "\n".join([title, "", head, tables, "", "## The frontier, within the same minutes", "", figure, "", *sheets])
