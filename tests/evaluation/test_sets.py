@@ -90,6 +90,16 @@ def test_neighborhoods_equal_brute_force(rng):
         assert sets.density_coverage(real, fake, k) == pytest.approx((density, coverage))
 
 
+def test_neighborhoods_equal_their_authors_package():
+    """The numbers that `prdc.compute_prdc(x, y, k)` of prdc 0.2 gives for these points (Naeem 2020)."""
+    rng = np.random.default_rng(7)
+    x, y = rng.normal(size=(80, 4)), 0.8 * rng.normal(size=(60, 4)) + 0.5
+    assert sets.precision_recall(x, y, k=3) == pytest.approx((0.9333333333, 0.7125))
+    assert sets.precision_recall(x, y, k=5) == pytest.approx((0.9666666667, 0.8125))
+    assert sets.density_coverage(x, y, k=3) == pytest.approx((1.0222222222, 0.625))
+    assert sets.density_coverage(x, y, k=5) == pytest.approx((1.0866666667, 0.7625))
+
+
 @pytest.mark.parametrize("measure", [sets.precision_recall, sets.density_coverage, sets.kid])
 def test_blocks_equal_one_piece(rng, measure):
     x, y = pair(rng)
