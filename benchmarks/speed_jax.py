@@ -11,6 +11,8 @@ import resource
 import sys
 import time
 from collections.abc import Iterator
+from itertools import islice
+from statistics import fmean
 
 import jax
 import jax.numpy as jnp
@@ -18,13 +20,13 @@ import numpy as np
 
 from prodgen_jax.data.images import to_signed
 from prodgen_jax.data.prepared import Split
-from prodgen_jax.evaluation.compare import compiled_step, flop_per_step
+from prodgen_jax.evaluation.compare import compiled_step, flop_by_step
 from prodgen_jax.methods import Spec
 from prodgen_jax.methods.core import Method, due, init_state
 from prodgen_jax.sampling.sample import image_keys
 from prodgen_jax.training.accumulate import accumulated
 from prodgen_jax.training.loop import loop
-from prodgen_jax.training.parallel import WAYS, compile_steps, pick_devices
+from prodgen_jax.training.parallel import WAYS, compile_steps, period, pick_devices
 from prodgen_jax.training.recipe import Recipe, recipe
 
 ALSO = {"dit": ("ddpm", {"network": "dit"})}  # what is measured under a name of its own
@@ -126,7 +128,7 @@ def main() -> None:
     for line in sys.stdin:
         match line.split():
             case ["flops"]:
-                say(flops=flop_per_step(made, spec))
+                say(flops=fmean(islice(flop_by_step(made, spec), period(method))))
             case ["matmul"]:
                 say(matmul=matmul_peak())
             case ["sample", pictures, calls]:

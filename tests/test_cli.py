@@ -176,7 +176,7 @@ def test_a_place_that_cannot_be_written(shop, tiny, run, tmp_path, refused):
 @pytest.mark.parametrize(
     ("arguments", "named"),
     [
-        (("gan",), "method 'gan' is not known; choose one of dcgan, cgan, wgan_gp, stylegan, ae, vae"),
+        (("gan",), "method 'gan' is not known; choose one of dcgan, cgan, wgan_gp, stylegan, progressive"),
         (("vae", "--set", "lerning_rate=1"), "'lerning_rate' is not known for vae; known settings: "),
         (("vae", "--set", "lr"), "--set lr: expected name=value"),
         (("vae", "--set", "=3"), "--set =3: expected name=value"),

@@ -22,6 +22,7 @@ from prodgen_jax.progress import Progress
 
 AT_ONCE = 2  # notebooks that run side by side, where none is timed
 CLOCKS = ("MINUTES", "perf_counter")  # in a cell: it trains for so long, or it measures how long something takes
+LONG = ("STEPS =",)  # in a cell: it trains for so many steps, and takes longest of those that run side by side
 
 
 def numbered(notebooks: Path) -> list[Path]:
@@ -40,18 +41,21 @@ def waves(paths: list[Path]) -> list[list[Path]]:
     return [list(group) for _, group in groups]
 
 
-def timed(path: Path) -> bool:
-    """Whether a notebook needs the machine for itself."""
+def says(path: Path, words: tuple[str, ...]) -> bool:
+    """Whether one of the words stands in a notebook's code."""
     cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
-    return any(word in "".join(cell["source"]) for cell in cells if cell["cell_type"] == "code" for word in CLOCKS)
+    return any(word in "".join(cell["source"]) for cell in cells if cell["cell_type"] == "code" for word in words)
 
 
 def batches(paths: list[Path], smoke: bool) -> list[list[Path]]:
-    """What runs after what, each list side by side: of a wave the timed ones alone first, but for a smoke run."""
-    if smoke:
-        return waves(paths)
-    kinds = [([p for p in wave if timed(p)], [p for p in wave if not timed(p)]) for wave in waves(paths)]
-    return [batch for alone, others in kinds for batch in (*([p] for p in alone), others) if batch]
+    """What runs after what, each list side by side and begun in its order, the longest first. Of a wave those that are
+    timed run before the others, each with the machine for itself; in a smoke run nothing is timed."""
+    found = []
+    for wave in waves(paths):
+        alone = [] if smoke else [path for path in wave if says(path, CLOCKS)]
+        others = [path for path in wave if path not in alone]
+        found += [[path] for path in alone] + [sorted(others, key=lambda path: not says(path, LONG))]
+    return [batch for batch in found if batch]
 
 
 def parameters(out: Path, data: str | None, smoke: bool, minutes: float | None) -> dict:

@@ -12,8 +12,9 @@ point operations, counted in the compiled step: as many as the method that did f
 import hashlib
 import json
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import accumulate, count, islice, takewhile
 from pathlib import Path
 
 import jax
@@ -32,7 +33,6 @@ from prodgen_jax.methods.spec import Spec
 from prodgen_jax.sampling.sample import PORTION, image_keys
 from prodgen_jax.training.features import FeatureNetwork, feature_network
 from prodgen_jax.training.fit import fit
-from prodgen_jax.training.parallel import period
 from prodgen_jax.training.recipe import Recipe, recipe
 from prodgen_jax.training.run import Run
 
@@ -145,22 +145,23 @@ def cost(run: Run) -> dict:
     return {
         "steps": run.step,
         "seconds": run.seconds,
-        "flop": run.step * flop_per_step(run.recipe, run.spec),
+        "flop": sum(islice(flop_by_step(run.recipe, run.spec), run.step)),
         "parameters": sum(leaf.size for leaf in jax.tree.leaves(run.params)),
         "images_per_second": sampling_speed(run),
     }
 
 
-def flop_per_step(made: Recipe, spec: Spec) -> float:
-    """Floating point operations of an average training step, as XLA counts them in the compiled program.
+def flop_by_step(made: Recipe, spec: Spec) -> Iterator[float]:
+    """Floating point operations of each training step in turn, without end, as XLA counts them in compiled programs.
 
-    Turns that are due more seldom count as often as they are played. Augmentation is left out; a loop's body is
-    counted once by XLA, which matters to no training step here.
+    A step has those of the turns that are due in it. Augmentation is left out; a loop's body is counted once by XLA,
+    which matters to no training step here.
     """
-    method = made.build(spec)
-    dues = [due(method, step) for step in range(period(method))]
-    counted = {now: compiled_step(method, spec, made.loop.batch, now).cost_analysis()["flops"] for now in set(dues)}
-    return float(np.mean([counted[now] for now in dues]))
+    method, counted = made.build(spec), {}
+    for step in count():
+        if (now := due(method, step)) not in counted:
+            counted[now] = compiled_step(method, spec, made.loop.batch, now).cost_analysis()["flops"]
+        yield counted[now]
 
 
 def compiled_step(method: Method, spec: Spec, batch: int, dues: tuple[bool, ...]) -> jax.stages.Compiled:
@@ -179,7 +180,9 @@ def compiled_step(method: Method, spec: Spec, batch: int, dues: tuple[bool, ...]
 
 
 def steps_for(flop: float, made: Recipe, spec: Spec) -> int:
-    return max(1, int(flop / flop_per_step(made, spec)))
+    """How many steps hold no more than so much work; at least one."""
+    spent = accumulate(flop_by_step(made, spec))
+    return max(1, sum(1 for _ in takewhile(lambda so_far: so_far <= flop, spent)))
 
 
 def sampling_speed(run: Run) -> float:

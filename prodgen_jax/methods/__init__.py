@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import NamedTuple
 
+from prodgen_jax.methods.adagan import AdaGANSettings, adagan
 from prodgen_jax.methods.adain import AdaINSettings, adain_method
 from prodgen_jax.methods.cgan import CGANSettings, cgan
 from prodgen_jax.methods.consistency import ConsistencySettings, consistency
@@ -11,9 +12,11 @@ from prodgen_jax.methods.denoiser import SAMPLING
 from prodgen_jax.methods.diffusion import DDPMSettings, EDMSettings, FlowSettings, ddpm, edm, flow
 from prodgen_jax.methods.gan import DCGANSettings, dcgan
 from prodgen_jax.methods.pix2pix import Pix2PixHDSettings, Pix2PixSettings, SRGANSettings, pix2pix
+from prodgen_jax.methods.progressive import ProgressiveSettings, progressive
 from prodgen_jax.methods.spec import Spec
 from prodgen_jax.methods.stylegan import StyleGANSettings, stylegan
 from prodgen_jax.methods.vae import AESettings, CVAESettings, VAESettings, ae, cvae, vae
+from prodgen_jax.methods.vaegan import VAEGANSettings, vaegan
 from prodgen_jax.methods.vqvae import VQVAESettings, vqvae
 from prodgen_jax.methods.wgan_gp import WGANGPSettings, wgan_gp
 
@@ -38,9 +41,12 @@ METHODS = {
     "cgan": Family(CGANSettings, cgan),
     "wgan_gp": Family(WGANGPSettings, wgan_gp),
     "stylegan": Family(StyleGANSettings, stylegan, ("truncation",)),
+    "progressive": Family(ProgressiveSettings, progressive),
+    "adagan": Family(AdaGANSettings, adagan),
     "ae": Family(AESettings, ae),
     "vae": Family(VAESettings, vae),
     "cvae": Family(CVAESettings, cvae),
+    "vaegan": Family(VAEGANSettings, vaegan),
     "vqvae": Family(VQVAESettings, vqvae, ("temperature",)),
     "ddpm": Family(DDPMSettings, ddpm, SAMPLING),
     "edm": Family(EDMSettings, edm, (*SAMPLING, "sigma_min", "sigma_max", "rho")),

@@ -14,7 +14,7 @@ import optax
 from jax import Array
 
 from prodgen_jax.errors import InputError
-from prodgen_jax.methods.core import Method, Params, Turn
+from prodgen_jax.methods.core import Method, Params
 
 LORA = "_lora"  # after a group's name: its adapters
 STREAM = 11  # what the key of the first parameters is folded with for the adapters'
@@ -127,7 +127,7 @@ def with_lora(method: Method, rank: int) -> Method:
     return replace(
         method,
         init=init,
-        turns=tuple(Turn(turn.trains + LORA, over(turn.loss), turn.every) for turn in method.turns),
+        turns=tuple(replace(turn, trains=turn.trains + LORA, loss=over(turn.loss)) for turn in method.turns),
         optim={g + LORA: method.optim[g] for g in groups},
         ema={g + LORA: decay for g, decay in method.ema.items() if g in groups},
         sample=over(method.sample),

@@ -5,6 +5,7 @@ once, for one device, with a named axis over which gradients are averaged; `trai
 devices play. A new family is a new file in this folder and changes nothing here.
 """
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
@@ -34,11 +35,13 @@ class Turn:
     loss:   (params, extra, batch, keys, step) -> (scalar, (extra, metrics)). `keys` holds one random key per
             example, so that what is drawn for an example does not depend on how many devices share the batch.
     every:  the turn is due at steps divisible by it: 5 for a WGAN-GP generator, 16 for lazy R1.
+    span:   the first step at which it may be due, and the first at which it no longer is: a network that grows.
     """
 
     trains: str
     loss: Callable
     every: int = 1
+    span: tuple[float, float] = (0, math.inf)
 
 
 class Alarm(NamedTuple):
@@ -114,7 +117,7 @@ def init_state(method: Method, key: Key[Array, ""]) -> State:
 
 def due(method: Method, step: int) -> tuple[bool, ...]:
     """Which turns are played at this step."""
-    return tuple(step % turn.every == 0 for turn in method.turns)
+    return tuple(step % turn.every == 0 and turn.span[0] <= step < turn.span[1] for turn in method.turns)
 
 
 def example_keys(key: Key[Array, ""], n: int) -> Key[Array, "n"]:

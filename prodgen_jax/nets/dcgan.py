@@ -38,11 +38,11 @@ class Generator(nnx.Module):
         self.ups = nnx.List(
             [ConvTranspose(a, b, rngs=rngs) for a, b in zip(widths, [*widths[1:], channels], strict=True)]
         )
-        self.seed_width = widths[0]
+        self.seed_shape = (SEED, SEED, widths[0])
 
     def __call__(self, z: Float[Array, "b z"], after: Sequence[Callable] = ()) -> Float[Array, "b h w c"]:
         """after: for each map, what is done to it when it has been normalized; nothing if left out."""
-        x = self.project(z).reshape(-1, SEED, SEED, self.seed_width)
+        x = self.project(z).reshape(-1, *self.seed_shape)
         for norm, up, change in zip(self.norms, self.ups, after or [lambda x: x] * len(self.ups), strict=True):
             x = up(nnx.relu(change(norm(x))))
         return nnx.tanh(x)
@@ -62,13 +62,34 @@ class Discriminator(nnx.Module):
         self.out = nnx.Linear(SEED * SEED * (widths[-1] + bool(group)), 1, rngs=rngs)
         self.group = group
 
+    def maps(self, x: Float[Array, "b h w c"]) -> list[Float[Array, "b _ _ _"]]:
+        """The picture, then what each convolution sees."""
+        found = [x]
+        for down in self.downs:
+            found.append(nnx.leaky_relu(down(found[-1]), 0.2))
+        return found
+
     def features(self, x: Float[Array, "b h w c"]) -> Float[Array, "b f"]:
         """What the last layer sees."""
-        for down in self.downs:
-            x = nnx.leaky_relu(down(x), 0.2)
+        return self.flat(self.maps(x)[-1])
+
+    def flat(self, x: Float[Array, "b s s c"]) -> Float[Array, "b f"]:
+        """The last map as one vector; with the channel that says how much pictures vary, where that is judged too."""
         if self.group:
             x = minibatch_deviation(x, self.group)
         return x.reshape(x.shape[0], -1)
 
     def __call__(self, x: Float[Array, "b h w c"]) -> Float[Array, "b"]:
         return self.out(self.features(x))[:, 0]
+
+
+class Watched(Discriminator):
+    """A discriminator that also says what it sees in one of its maps, flat; layer 0 is the picture itself."""
+
+    def __init__(self, size: int, channels: int, width: int, *, layer: int, rngs: nnx.Rngs):
+        super().__init__(size, channels, width, rngs=rngs)
+        self.layer = layer
+
+    def __call__(self, x: Float[Array, "b h w c"]) -> tuple[Float[Array, "b"], Float[Array, "b f"]]:
+        maps = self.maps(x)
+        return self.out(maps[-1].reshape(len(x), -1))[:, 0], maps[self.layer].reshape(len(x), -1)

@@ -153,7 +153,7 @@ def share(x: np.ndarray, devices: int) -> np.ndarray:
 
 
 def period(method: Method) -> int:
-    """The number of steps after which the same turns are due again."""
+    """The number of steps after which the same turns are due again, where no turn's span begins or ends."""
     return math.lcm(*(turn.every for turn in method.turns))
 
 
@@ -225,7 +225,8 @@ def compile_steps(
 
     def run(step: int, state: State, source: dict, indices: Int[np.ndarray, "devices k b"]) -> tuple:
         k, p = indices.shape[1], period(method)
-        dues = tuple(due(method, step + i) for i in range(p if k % p == 0 else k))
-        return parallel(dues, state, source, indices)
+        dues = tuple(due(method, step + i) for i in range(k))
+        repeats = k % p == 0 and dues == dues[:p] * (k // p)
+        return parallel(dues[:p] if repeats else dues, state, source, indices)
 
     return run

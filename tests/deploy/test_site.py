@@ -199,7 +199,7 @@ def test_what_is_timed_has_the_machine_for_itself(tmp_path):
         "40_speed": "begun = time.perf_counter()",
         "50_text": "x = 3",
         "70_evaluation": "x = 4",
-        "90_scaling": "x = 5",
+        "90_scaling": "STEPS = 1500",
     }
     paths = [tmp_path / f"{name}.ipynb" for name in sources]
     for path, source in zip(paths, sources.values(), strict=True):
@@ -207,5 +207,5 @@ def test_what_is_timed_has_the_machine_for_itself(tmp_path):
         nbformat.write(nbformat.v4.new_notebook(cells=cells), path)
     found = [[path.stem for path in batch] for batch in batches(paths, smoke=False)]
     alone = [["00_start"], ["20_gan"], ["40_speed"]]
-    assert found == [*alone, ["10_data", "50_text"], ["70_evaluation", "90_scaling"]]
-    assert batches(paths, smoke=True) == waves(paths)
+    assert found == [*alone, ["10_data", "50_text"], ["90_scaling", "70_evaluation"]]  # the longest begins first
+    assert [set(batch) for batch in batches(paths, smoke=True)] == [set(wave) for wave in waves(paths)]

@@ -92,7 +92,8 @@ def test_every_product_is_one_of_bf16(start, batch, name):
         def loss(group, turn=turn):
             return turn.loss({**state.params, turn.trains: group}, state.extra, batch, keys, 0)[0]
 
-        program = jax.jit(jax.grad(loss)).lower(state.params[turn.trains]).as_text()
+        alone = jax.vmap(jax.grad(loss), axis_name=AXIS)  # the one device of the data's axis
+        program = jax.jit(alone).lower(jax.tree.map(lambda p: p[None], state.params[turn.trains])).as_text()
         lines = [line for line in program.splitlines() if re.search(rf"stablehlo\.({kinds})", line)]
         operands = [re.search(r": \((tensor<.*>), (tensor<.*>)\) ->", line).groups() for line in lines]
         assert operands and all("bf16" in one or "bf16" in two for one, two in operands)
