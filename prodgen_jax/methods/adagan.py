@@ -11,16 +11,14 @@ from dataclasses import dataclass, replace
 
 import jax
 import jax.numpy as jnp
-from flax import nnx
 from jax import Array
 from jaxtyping import Float
 
 from prodgen_jax.errors import InputError
 from prodgen_jax.methods.core import AXIS, EXTRA, Method, Turn
-from prodgen_jax.methods.gan import DCGANSettings, Game, game_with_r1, latents, normal
+from prodgen_jax.methods.gan import DCGANSettings, Game, dcgan_players, game_with_r1, latents, normal
 from prodgen_jax.methods.gan_losses import LOSSES
 from prodgen_jax.methods.spec import Spec
-from prodgen_jax.nets.dcgan import Discriminator, Generator
 
 STREAM_COMPONENT = 9  # what an example's key is folded with to draw the component that makes its picture
 PLAYERS = ("generator", "critic")
@@ -170,12 +168,4 @@ def boosted(s: AdaGANSettings, build: Callable) -> Method:
 
 def adagan(s: AdaGANSettings, spec: Spec) -> Method:
     """An AdaGAN of DCGANs for pictures of `spec.size` (8, 16, 32, 64, ... px)."""
-
-    def build(key):
-        rngs = nnx.Rngs(params=key)
-        return (
-            Generator(spec.size, spec.channels, s.latent, s.width, rngs=rngs),
-            Discriminator(spec.size, spec.channels, s.width, s.stddev_group, rngs=rngs),
-        )
-
-    return boosted(s, build)
+    return boosted(s, dcgan_players(s, spec))

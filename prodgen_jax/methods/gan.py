@@ -196,9 +196,8 @@ def game_with_r1(
     return method, game
 
 
-def dcgan(settings: DCGANSettings, spec: Spec) -> Method:
-    """A DCGAN for pictures of `spec.size` (8, 16, 32, 64, ... px)."""
-    s = settings
+def dcgan_players(s: DCGANSettings, spec: Spec) -> Callable:
+    """key -> (generator, critic) of a DCGAN for pictures of `spec.size`."""
 
     def build(key):
         rngs = nnx.Rngs(params=key)
@@ -207,4 +206,9 @@ def dcgan(settings: DCGANSettings, spec: Spec) -> Method:
             Discriminator(spec.size, spec.channels, s.width, s.stddev_group, rngs=rngs),
         )
 
-    return with_r1(s, build)
+    return build
+
+
+def dcgan(settings: DCGANSettings, spec: Spec) -> Method:
+    """A DCGAN for pictures of `spec.size` (8, 16, 32, 64, ... px)."""
+    return with_r1(settings, dcgan_players(settings, spec))

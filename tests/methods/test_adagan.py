@@ -14,7 +14,7 @@ from prodgen_jax.evaluation.modes import modes_met
 from prodgen_jax.methods import Spec
 from prodgen_jax.methods.adagan import SO_FAR, AdaGANSettings, Mixture, boosted, own, weights
 from prodgen_jax.methods.core import AXIS, EXTRA, due, init_state, train_step
-from prodgen_jax.methods.gan import DCGANSettings, game_with_r1, normal
+from prodgen_jax.methods.gan import DCGANSettings, dcgan_players, game_with_r1, normal
 from prodgen_jax.methods.gan_losses import LOSSES
 
 SIZE = 8
@@ -78,20 +78,13 @@ def test_samples_come_from_all_that_there_are(tiny_recipe):
     params, extra = jax.jit(method.init)(jax.random.key(0))
     keys = jax.random.split(jax.random.key(1), 300)
     s = DCGANSettings(latent=4, width=8)
-    _, game = game_with_r1(s, partial(make_players, s))
+    _, game = game_with_r1(s, dcgan_players(s, Spec(SIZE)))
     made = np.stack([game.players.generate(own(params, k), normal(keys, (4,))) for k in range(3)])
     for so_far in (1, 2, 3):
         drawn = method.sample({**params, EXTRA: {**extra, SO_FAR: jnp.float32(so_far)}}, keys, {})
         close = np.abs(made - np.asarray(drawn)).max((2, 3, 4)) < 1e-5
         assert (close.sum(0) == 1).all()
         np.testing.assert_allclose(close.mean(1), [1 / so_far] * so_far + [0] * (3 - so_far), atol=0.1)
-
-
-def make_players(s, key):
-    from prodgen_jax.nets.dcgan import Discriminator, Generator
-
-    rngs = nnx.Rngs(params=key)
-    return Generator(SIZE, 3, s.latent, s.width, rngs=rngs), Discriminator(SIZE, 3, s.width, rngs=rngs)
 
 
 @pytest.mark.parametrize("shares", [2, 4])
