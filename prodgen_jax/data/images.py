@@ -5,6 +5,7 @@ conversions below are the only places where one becomes the other.
 """
 
 import math
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -76,3 +77,12 @@ def save_png(path: str | Path, u8: UInt8[np.ndarray, "h w 3"]) -> None:
     """Write one picture as PNG, making its folder."""
     Path(path).parent.mkdir(parents=True, exist_ok=True)
     Image.fromarray(np.asarray(u8)).save(path, format="PNG")
+
+
+def blocks_of(images: UInt8[Array, "n h w 3"], block: int) -> Iterator[tuple[UInt8[np.ndarray, "b h w 3"], int]]:
+    """(a block of pictures, how many of them are any): the last is filled up, so that one compilation does for all."""
+    for start in range(0, len(images), block):
+        part = np.asarray(images[start : start + block])
+        full = np.zeros((block, *part.shape[1:]), part.dtype)
+        full[: len(part)] = part
+        yield full, len(part)

@@ -227,7 +227,8 @@ def report(found: Mapping) -> str:
     parts = ["# Every family within the same budget", ""]
     for budget, methods in found["budgets"].items():
         ranked = sorted(methods.items(), key=lambda item: item[1]["fcd"][0])
-        seeds = {at["seeds"] for at in methods.values()}
+        seeds = max(at["seeds"] for at in methods.values())
+        means = f"means over {seeds} seeds of training, ± half of a 95 % interval" if seeds > 1 else "one seed each"
         quality = [[name, *(cell(at[key]) for key in SHOWN.values())] for name, at in ranked]
         price = [
             [name, f"{at['steps'][0]:,.0f}", f"{at['seconds'][0]:.0f}", f"{at['flop'][0] / 1e12:.3g}",
@@ -241,7 +242,7 @@ def report(found: Mapping) -> str:
             "",
             markdown(["method", "steps", "s", "TFLOP", "samples/s", "settings tried"], price),
             "",
-            f"{found['samples']} samples each; means over {max(seeds)} seeds of training, ± half of a 95 % interval.",
+            f"{found['samples']} samples each; {means}.",
             "",
         ]
     return "\n".join(parts)

@@ -17,7 +17,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int, UInt8
 
-from prodgen_jax.data.images import LUMA
+from prodgen_jax.data.images import LUMA, blocks_of
 from prodgen_jax.data.prepared import PreparedSet
 from prodgen_jax.evaluation.intervals import wilson
 from prodgen_jax.evaluation.planted import CROP, PROMISED, plant
@@ -30,7 +30,7 @@ NEIGHBORS = 50  # training pictures that make up a neighborhood
 SAME = 2.0  # levels of 255, root mean square: closer than this it is the same photo, whatever the neighborhood
 ALARMS = 0.005  # share of held-out pictures below the threshold; half of what is promised, since it is an estimate
 MOST_HELD_OUT, PLANTED = 2000, 200  # pictures for calibration; copies planted of each kind
-BLOCK = 256  # pictures compared with the whole training set at once
+BLOCK = 256  # pictures described, and compared with the whole training set, at once
 UNCROP = 1 - 2 * CROP  # size at which a slightly cropped copy is compared once more
 
 
@@ -165,9 +165,8 @@ def sides(size: int) -> tuple[int, int]:
 
 
 def describe(images: UInt8[Array, "n h w 3"], zoom: float = 1.0) -> Float[np.ndarray, "n d"]:
-    """`coarse` of all pictures, in blocks."""
-    starts = range(0, len(images), 1024)
-    return np.concatenate([np.asarray(coarse(np.asarray(images[i : i + 1024]), zoom)) for i in starts])
+    """`coarse` of all pictures."""
+    return np.concatenate([np.asarray(coarse(full, zoom))[:n] for full, n in blocks_of(images, BLOCK)])
 
 
 def middle(size: int) -> Float[np.ndarray, "d"]:

@@ -24,7 +24,7 @@ from safetensors.numpy import load_file, save_file
 
 from prodgen_jax.data.augment import AugmentSettings
 from prodgen_jax.data.halves import labels_of_training, part_of_training
-from prodgen_jax.data.images import to_signed
+from prodgen_jax.data.images import blocks_of, to_signed
 from prodgen_jax.data.prepared import PreparedSet, Split
 from prodgen_jax.errors import InputError
 from prodgen_jax.methods import classifier
@@ -69,13 +69,11 @@ class FeatureNetwork:
 
     def _read(self, images: UInt8[Array, "n h w 3"]) -> tuple[np.ndarray, dict[str, np.ndarray]]:
         check_images(images, self.spec.size)
-        parts = [self._block(images[i : i + BLOCK]) for i in range(0, len(images), BLOCK)]
+        parts = [
+            jax.tree.map(lambda rows, n=n: np.asarray(rows)[:n], self._forward(self.params, full))
+            for full, n in blocks_of(images, BLOCK)
+        ]
         return jax.tree.map(lambda *rows: np.concatenate(rows), *parts)
-
-    def _block(self, images: UInt8[Array, "b h w 3"]) -> tuple[np.ndarray, dict[str, np.ndarray]]:
-        full = np.zeros((BLOCK, *images.shape[1:]), np.uint8)  # one shape, so one compilation
-        full[: len(images)] = images
-        return jax.tree.map(lambda rows: np.asarray(rows)[: len(images)], self._forward(self.params, full))
 
     @cached_property
     def _forward(self):

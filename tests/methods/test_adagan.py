@@ -121,8 +121,7 @@ CENTERS = np.stack(np.meshgrid(*[np.arange(-2.0, 3.0)] * 2), -1).reshape(-1, 2)
 
 
 class Mlp(nnx.Module):
-    def __init__(self, enter, leave, *, rngs):
-        sizes = (enter, 64, 64, leave)
+    def __init__(self, *sizes, rngs):
         self.layers = nnx.List([nnx.Linear(a, b, rngs=rngs) for a, b in zip(sizes[:-1], sizes[1:], strict=True)])
 
     def __call__(self, x):
@@ -133,13 +132,13 @@ class Mlp(nnx.Module):
 
 
 def on_the_grid(steps, components, seed):
-    """How many of the 25 places are met after so many steps, by games that easily collapse."""
-    weak = {"latent": 2, "generator_lr": 3e-3, "critic_lr": 1e-4, "r1": 0.0, "r1_every": steps}
-    made = AdaGANSettings(components=components, phase=steps // components, judge=300, **weak)
+    """How many of the 25 places are met after so many steps, by generators too small for them."""
+    weak = {"latent": 2, "generator_lr": 1e-3, "critic_lr": 2e-3, "r1": 0.0, "r1_every": steps}
+    made = AdaGANSettings(components=components, phase=steps // components, judge=200, **weak)
 
     def build(key):
         rngs = nnx.Rngs(params=key)
-        return Mlp(2, 2, rngs=rngs), Mlp(2, 1, rngs=rngs)
+        return Mlp(2, 4, 2, rngs=rngs), Mlp(2, 64, 64, 64, 1, rngs=rngs)
 
     method = boosted(made, build)
 
@@ -162,14 +161,14 @@ def on_the_grid(steps, components, seed):
             length += 1
         state, step = jax.jit(part, static_argnums=(1, 2))(state, dues, length), step + length
     keys = jax.random.split(jax.random.key(1), 2000)
-    drawn = np.asarray(method.sample({**state.params, EXTRA: state.extra}, keys, {}))[:, 0, 0]
+    drawn = np.asarray(method.sample(state.averaged, keys, {}))[:, 0, 0]
     return modes_met(drawn, CENTERS, 0.15)[0]
 
 
 @pytest.mark.slow
 def test_a_mixture_meets_more_modes_than_one_game_of_as_many_steps():
-    one, three = (np.mean([on_the_grid(3000, k, seed) for seed in range(2)]) for k in (1, 3))
-    assert three > one
+    one, three = (on_the_grid(3000, components, seed=0) for components in (1, 3))
+    assert one < 15 < three
 
 
 @pytest.mark.parametrize(("name", "value"), [("components", 0), ("judge", 0), ("phase", 480)])
