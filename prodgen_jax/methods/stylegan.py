@@ -1,4 +1,8 @@
-"""A style-based GAN (Karras 2019, 2020), small: StyleGAN's generator in the game that DCGAN plays with lazy R1."""
+"""A style-based GAN (Karras 2019, 2020), small: StyleGAN's generator in the game that DCGAN plays with lazy R1.
+
+With `condition` both players are told attributes, any of which may be missing: the generator beside its latent vector,
+the critic as in `cgan`.
+"""
 
 from dataclasses import dataclass, replace
 
@@ -8,9 +12,11 @@ import optax
 from flax import nnx
 
 from prodgen_jax.errors import InputError
+from prodgen_jax.methods.conditions import asked, attributes_of, hide
 from prodgen_jax.methods.core import Method
 from prodgen_jax.methods.gan import DCGANSettings, game_with_r1, normal
 from prodgen_jax.methods.spec import Spec
+from prodgen_jax.nets.cgan import ConditionalDiscriminator
 from prodgen_jax.nets.dcgan import Discriminator
 from prodgen_jax.nets.stylegan import StyleGenerator
 
@@ -30,6 +36,8 @@ class StyleGANSettings(DCGANSettings):
     mapping: int = 4  # layers from latent vector to style
     mapping_rate: float = 0.1  # their step size, as a share of the generator's
     mixing: float = 0.5  # share of generated pictures whose finer maps have another latent vector's style in training
+    condition: tuple[str, ...] = ()  # attributes that condition the picture
+    drop: float = 1.0  # largest rate at which a photo's attributes are hidden while training
     truncation: float = 1.0  # how far styles are from their mean when sampling, as a share; 1: as they are
 
 
@@ -43,19 +51,27 @@ def stylegan(s: StyleGANSettings, spec: Spec) -> Method:
         if not fits:
             raise InputError(f"{name}={getattr(s, name)}: must {must}")
 
+    attributes = attributes_of("stylegan", s.condition, s.drop, spec) if s.condition else {}
+
     def build(key):
         rngs = nnx.Rngs(params=key)
-        return (
-            StyleGenerator(spec.size, spec.channels, s.latent, s.width, s.mapping, s.mixing, rngs=rngs),
-            Discriminator(spec.size, spec.channels, s.width, s.stddev_group, rngs=rngs),
-        )
+        shape = (spec.size, spec.channels, s.latent, s.width, s.mapping, s.mixing)
+        critic = Discriminator(spec.size, spec.channels, s.width, s.stddev_group, rngs=rngs)
+        if attributes:
+            critic = ConditionalDiscriminator(critic, attributes, rngs=rngs)
+        return StyleGenerator(*shape, attributes, rngs=rngs), critic
+
+    def said(keys, batch):
+        return (hide(keys, {name: batch["label"][name] for name in attributes}, s.drop),) if attributes else ()
 
     drawn = nnx.eval_shape(lambda: build(jax.random.key(0)))[0].drawn
-    method, game = game_with_r1(replace(s, latent=drawn, truncation=0.0), build)
+    own = replace(s, latent=drawn, truncation=0.0)
+    method, game = game_with_r1(own, build, tuple(attributes), said=said)
 
     def sample(params, keys, cond):
         z = normal(keys, (drawn,)).at[:, 2 * s.latent].set(NEVER_MIXED)
-        return game.players.generate(params, z, *([] if s.truncation == 1 else [jnp.float32(s.truncation)]))
+        label = asked(attributes, cond, len(z)) if attributes else None
+        return game.players.generate(params, z, label, None if s.truncation == 1 else jnp.float32(s.truncation))
 
     def part(group):
         names = ("rest", "mapping")

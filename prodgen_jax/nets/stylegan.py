@@ -4,6 +4,8 @@ All that is drawn for a picture is one long vector: two latent vectors, a number
 takes over (style mixing), and the noise of every map. So the generator is a function of its input alone, as any other.
 """
 
+from collections import abc
+
 import jax
 import jax.numpy as jnp
 from flax import nnx
@@ -11,7 +13,9 @@ from jax import Array
 from jaxtyping import Float
 
 from prodgen_jax.nets.blocks import LAYOUT, conv_transpose
+from prodgen_jax.nets.cgan import Label
 from prodgen_jax.nets.dcgan import SEED, doublings
+from prodgen_jax.nets.vae import LabelEmbedding
 
 MEAN_OF = 1024  # latent vectors whose mean style truncation pulls towards
 
@@ -59,15 +63,27 @@ class StyledLayer(nnx.Module):
         return nnx.leaky_relu(y, 0.2) * jnp.sqrt(2).astype(y.dtype)
 
 
+def unit(x: Float[Array, "b z"]) -> Float[Array, "b z"]:
+    """Each vector brought to unit length per number."""
+    return x * jax.lax.rsqrt(jnp.mean(jnp.square(x), axis=-1, keepdims=True) + 1e-8)
+
+
 class Mapping(nnx.Module):
-    """Latent vector, brought to unit length per number, -> style."""
+    """Latent vector -> style. Where pictures are told attributes, {name: number of values}, a vector that stands for
+    them goes in beside it, as large as it is (Karras 2020, ADA, appendix)."""
 
-    def __init__(self, latent: int, style: int, depth: int, *, rngs: nnx.Rngs):
-        sizes = [latent] + [style] * depth
+    def __init__(
+        self, latent: int, style: int, depth: int, attributes: abc.Mapping[str, int] | None = None, *, rngs: nnx.Rngs
+    ):
+        sizes = [latent * (2 if attributes else 1)] + [style] * depth
         self.layers = nnx.List([nnx.Linear(a, b, rngs=rngs) for a, b in zip(sizes[:-1], sizes[1:], strict=True)])
+        if attributes:
+            self.labels = LabelEmbedding(attributes, latent, rngs=rngs)
 
-    def __call__(self, z: Float[Array, "b z"]) -> Float[Array, "b s"]:
-        x = z * jax.lax.rsqrt(jnp.mean(jnp.square(z), axis=-1, keepdims=True) + 1e-8)
+    def __call__(self, z: Float[Array, "b z"], label: Label | None = None) -> Float[Array, "b s"]:
+        x = unit(z)
+        if label is not None:
+            x = jnp.concatenate([x, unit(self.labels(label)).astype(x.dtype)], axis=-1)
         for layer in self.layers:
             x = nnx.leaky_relu(layer(x), 0.2) * jnp.sqrt(2).astype(x.dtype)
         return x
@@ -77,16 +93,28 @@ class StyleGenerator(nnx.Module):
     """All that was drawn -> picture. Colors are added up from every size (Karras 2020, figure 7b).
 
     latent: numbers in a latent vector; depth: layers of the mapping; width: channels of the last hidden map, twice as
-    many for each halving; mix: share of pictures whose finer maps have a second latent vector's style.
+    many for each halving; mix: share of pictures whose finer maps have a second latent vector's style; attributes: that
+    pictures are told, {name: number of values}.
     """
 
-    def __init__(self, size: int, channels: int, latent: int, width: int, depth: int, mix: float, *, rngs: nnx.Rngs):
+    def __init__(
+        self,
+        size: int,
+        channels: int,
+        latent: int,
+        width: int,
+        depth: int,
+        mix: float,
+        attributes: abc.Mapping[str, int] | None = None,
+        *,
+        rngs: nnx.Rngs,
+    ):
         n = doublings(size)
         finer = [SEED * 2**i for i in range(1, n)]
         widths = [width * 2**i for i in reversed(range(n))]
         self.latent, self.mix = latent, mix
         self.maps = (SEED, *(side for side in finer for _ in range(2)))  # pixels on a side, for each styled layer
-        self.mapping = Mapping(latent, latent, depth, rngs=rngs)
+        self.mapping = Mapping(latent, latent, depth, attributes, rngs=rngs)
         self.seed = nnx.Param(jax.random.normal(rngs.params(), (SEED, SEED, widths[0])))
         pairs = list(zip(widths[:-1], widths[1:], strict=True))
         self.first = StyledLayer(widths[0], widths[0], latent, rngs=rngs)
@@ -99,10 +127,12 @@ class StyleGenerator(nnx.Module):
         """Length of the vector of all that is drawn."""
         return 2 * self.latent + 1 + sum(size**2 for size in self.maps)
 
-    def styles(self, z: Float[Array, "b d"], truncation: Array | None) -> Float[Array, "layers b s"]:
+    def styles(
+        self, z: Float[Array, "b d"], label: Label | None, truncation: Array | None
+    ) -> Float[Array, "layers b s"]:
         """The style of each styled layer. The last one's also makes the colors."""
-        k = self.latent
-        first, second, place = self.mapping(z[:, :k]), self.mapping(z[:, k : 2 * k]), z[:, 2 * k].astype(jnp.float32)
+        k, place = self.latent, z[:, 2 * self.latent].astype(jnp.float32)
+        first, second = self.mapping(z[:, :k], label), self.mapping(z[:, k : 2 * k], label)
         share = jax.scipy.stats.norm.cdf(place)  # evenly in 0 to 1
         layers = len(self.maps)
         # of the pictures that are mixed, the second style takes over after layer 1 .. layers - 1, each as often
@@ -111,12 +141,15 @@ class StyleGenerator(nnx.Module):
         w = jnp.where(second_there[..., None], second, first)
         if truncation is None:
             return w
-        center = self.mapping(jax.random.normal(jax.random.key(0), (MEAN_OF, k), z.dtype)).mean(0)
+        nothing = label and {name: jnp.full(MEAN_OF, -1) for name in label}  # the mean of all, whatever is said
+        center = self.mapping(jax.random.normal(jax.random.key(0), (MEAN_OF, k), z.dtype), nothing).mean(0)
         return center + truncation.astype(w.dtype) * (w - center)  # Karras 2019, appendix B
 
-    def __call__(self, z: Float[Array, "b d"], truncation: Float[Array, ""] | None = None) -> Float[Array, "b h w c"]:
+    def __call__(
+        self, z: Float[Array, "b d"], label: Label | None = None, truncation: Float[Array, ""] | None = None
+    ) -> Float[Array, "b h w c"]:
         """truncation: how far styles may be from their mean, as a share of what they are; None: as they are."""
-        w, noise = self.styles(z, truncation), jnp.split(z[:, 2 * self.latent + 1 :], self.cuts, axis=-1)
+        w, noise = self.styles(z, label, truncation), jnp.split(z[:, 2 * self.latent + 1 :], self.cuts, axis=-1)
         x = self.first(jnp.broadcast_to(self.seed[...].astype(z.dtype), (len(z), *self.seed.shape)), w[0], noise[0])
         color = self.colors[0](x, w[0])
         for i, (up, rest, paint) in enumerate(zip(self.ups, self.rest, self.colors[1:], strict=True)):

@@ -53,14 +53,14 @@ def drawn(generator):
 
 
 def test_truncation_narrows_step_by_step(generator, drawn):
-    spread = [float(generator(drawn, jnp.float32(share)).std(0).mean()) for share in (0.0, 0.3, 0.6, 1.0)]
+    spread = [float(generator(drawn, truncation=jnp.float32(share)).std(0).mean()) for share in (0.0, 0.3, 0.6, 1.0)]
     assert spread[0] < 1e-5 and all(a < b for a, b in zip(spread, spread[1:], strict=False))
-    np.testing.assert_allclose(generator(drawn, jnp.float32(1)), generator(drawn), atol=1e-4)
+    np.testing.assert_allclose(generator(drawn, truncation=jnp.float32(1)), generator(drawn), atol=1e-4)
 
 
 def test_styles_mix_as_often_as_asked_and_the_second_takes_the_finer_maps(generator):
     z = jax.random.normal(jax.random.key(1), (4000, generator.drawn))
-    w = np.asarray(generator.styles(z, None))
+    w = np.asarray(generator.styles(z, None, None))
     first = np.asarray(generator.mapping(z[:, :LATENT]))
     own = (np.abs(w - first) < 1e-6).all(-1)  # [layers, pictures]
     assert own[0].all() and (np.diff(own.astype(int), axis=0) <= 0).all()
@@ -98,8 +98,45 @@ def test_samples_are_never_mixed(tiny_recipe):
     np.testing.assert_allclose(same, jnp.broadcast_to(same[:1], same.shape), atol=1e-5)
 
 
+# --- told attributes ----------------------------------------------------------------------------------------------
+
+SPEC = Spec(8, 3, {"type": 3, "colour": 2})
+
+
+@pytest.fixture(scope="module")
+def told(tiny_recipe):
+    """(method that is told the type, its parameters)."""
+    method = tiny_recipe("stylegan", condition="type").build(SPEC)
+    return method, jax.jit(method.init)(jax.random.key(0))[0]
+
+
+def test_both_players_are_told(told):
+    """What is said moves pictures and verdicts; 'not said' is a value of its own; other attributes are nothing."""
+    method, params = told
+    keys, draw = jax.random.split(jax.random.key(1), 4), jax.jit(method.sample)
+    asked = [draw(params, keys, {"type": jnp.full(4, i)}) for i in (0, 1, -1)]
+    assert method.conditions == ("type",) and np.array_equal(asked[2], draw(params, keys, {}))
+    assert all(float(abs(a - b).max()) > 1e-4 for a, b in ((asked[0], asked[1]), (asked[1], asked[2])))
+
+    def loss(kind, colour):
+        batch = {"image": asked[0], "label": {"type": jnp.full(4, kind), "colour": jnp.full(4, colour)}}
+        return float(method.turns[0].loss(params, {}, batch, keys, 0)[0])
+
+    assert len({loss(0, 0), loss(1, 0), loss(-1, 0)}) > 1 and loss(0, 0) == loss(0, 1)
+
+
+def test_without_a_condition_nothing_is_told(tiny_recipe):
+    """Such models were made before there were conditions, and are read by these names."""
+    method = tiny_recipe("stylegan").build(SPEC)
+    params = jax.eval_shape(method.init, jax.random.key(0))[0]
+    names = {jax.tree_util.keystr(path) for path, _ in jax.tree.leaves_with_path(params)}
+    assert method.conditions == () and not any("labels" in name or "tables" in name for name in names)
+
+
 @pytest.mark.parametrize("settings, message", [({"mapping": 0}, "mapping=0"), ({"mixing": 2}, "mixing=2.0"),
-                                               ({"truncation": 1.5}, "truncation=1.5: must be a share")])  # fmt: skip
+                                               ({"truncation": 1.5}, "truncation=1.5: must be a share"),
+                                               ({"condition": "size"}, "condition=size is not known"),
+                                               ({"condition": "type", "drop": 2}, "drop=2.0")])  # fmt: skip
 def test_what_is_refused(tiny_recipe, settings, message):
     with pytest.raises(InputError, match=message):
-        tiny_recipe("stylegan", **settings).build(Spec(8))
+        tiny_recipe("stylegan", **settings).build(SPEC)
