@@ -72,3 +72,14 @@ def test_a_product_takes_on_the_colors_of_a_style():
         wanted = draw_style(style, 64).mean((0, 1))
         made = np.stack(stylize(run, goods, {style: 1}, strength=1.0)).mean((0, 1, 2))
         assert np.abs(made - wanted).max() < 0.6 * np.abs(np.stack(goods).mean((0, 1, 2)) - wanted).max()
+
+
+@pytest.mark.slow
+def test_truncation_is_a_dial_of_variety():
+    """Goods on white, all of them different; the nearer their styles are to the mean, the more alike."""
+    run, variety = open_run("pretrained:stylegan32"), []
+    for share in (1.0, 0.7, 0.4, 0.0):
+        images = sample(run, 64, seed=0, settings={"truncation": share})[0].astype(float)
+        assert images[:, 0].mean() > 235
+        variety.append(np.abs(images[::2] - images[1::2]).mean())
+    assert variety == sorted(variety, reverse=True) and variety[0] > 20 and variety[-1] < 5
