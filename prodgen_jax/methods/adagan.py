@@ -140,8 +140,11 @@ def boosted(s: AdaGANSettings, build: Callable) -> Method:
 
         return replace(turn, trains=f"{turn.trains}_{component}", loss=loss, span=span)
 
+    def span(k: int) -> tuple[float, float]:
+        return k * s.phase, (k + 1) * s.phase if k + 1 < s.components else math.inf
+
     def component_turns(k: int) -> list[Turn]:
-        begin, end = k * s.phase, (k + 1) * s.phase if k + 1 < s.components else math.inf
+        begin, end = span(k)
         judged = begin + s.judge if k else begin
         judge = [Turn("judge", mixture.judge_turn(k), span=(begin, judged))] if k else []
         critic = replace(method.turns[0], loss=mixture.critic_turn(k))
@@ -149,8 +152,7 @@ def boosted(s: AdaGANSettings, build: Callable) -> Method:
 
     def decay(k: int) -> Callable:
         """The average of a component begins with its span, and ends with it."""
-        begin, end = k * s.phase, (k + 1) * s.phase if k + 1 < s.components else math.inf
-        usual = method.ema["generator"]
+        (begin, end), usual = span(k), method.ema["generator"]
         return lambda step: jnp.where(step < end, usual(jnp.maximum(step - begin, 0)), 1.0)
 
     def sample(params, keys, cond):
