@@ -32,12 +32,12 @@ class VQVAESettings(PrecisionSettings):
 
     codes: int = 512  # in the codebook
     code: int = 32  # numbers in a code's vector
-    width: int = 64  # channels of the widest map of encoder and decoder, over two
+    width: int = 32  # channels of the widest map of encoder and decoder, over two
     commit: float = 1.0  # weight of the squared distance of a vector to its code
     decay: float = 0.99  # of the codebook's running counts and sums
     restart: float = 0.05  # uses per step, averaged, under which a code begins again
-    prior_width: int = 128  # numbers that describe a place of the prior's transformer
-    prior_depth: int = 4  # its blocks
+    prior_width: int = 96  # numbers that describe a place of the prior's transformer
+    prior_depth: int = 3  # its blocks
     lr: float = 1e-3  # Adam's step size, encoder and decoder
     prior_lr: float = 1e-3  # Adam's step size, prior
     clip: float = 100.0  # largest gradient norm, nats per picture
@@ -139,12 +139,18 @@ class Networks:
     def write(self, params, keys, label) -> Int[Array, "b n"]:
         """Codes from the prior, one after the other; each picture's draws follow from its key."""
 
-        def one(i, codes):
-            scores = self.logits(params, codes, label)[:, i] / self.s.temperature
-            own = jax.vmap(lambda key: jax.random.fold_in(key, i))(keys)
-            return codes.at[:, i].set(jax.vmap(jax.random.categorical)(own, scores))
+        prior = nnx.merge(self.graph, params["prior"], copy=True)
 
-        return jax.lax.fori_loop(0, self.side**2, one, jnp.zeros((keys.shape[0], self.side**2), jnp.int32))
+        def one(carried, i):
+            before, memory = carried
+            scores, memory = prior.next(before, i, memory, label)
+            own = jax.vmap(lambda key: jax.random.fold_in(key, i))(keys)
+            code = jax.vmap(jax.random.categorical)(own, scores / self.s.temperature)
+            return (code, memory), code
+
+        b = keys.shape[0]
+        start = jnp.full(b, -1), prior.memory(b)
+        return jax.lax.scan(one, start, jnp.arange(self.side**2))[1].T
 
 
 def vqvae(s: VQVAESettings, spec: Spec) -> Method:

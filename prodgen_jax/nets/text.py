@@ -47,11 +47,15 @@ class CrossAttention(nnx.Module):
         self.heads = max(width // HEAD, 1)
 
     def __call__(self, x: Float[Array, "b ... c"], words: Words) -> Float[Array, "b ... c"]:
+        return self.look(x, self.pair(words.states), words.bias)
+
+    def look(self, x: Float[Array, "b ... c"], pair: Float[Array, "b n 2*c"], bias: Array) -> Float[Array, "b ... c"]:
+        """The same at words of which keys and values are known already."""
         b, c = x.shape[0], x.shape[-1]
         split = (b, -1, self.heads, c // self.heads)
-        key, value = (part.reshape(split) for part in jnp.split(self.pair(words.states), 2, axis=-1))
+        key, value = (part.reshape(split) for part in jnp.split(pair, 2, axis=-1))
         query = self.query(self.norm(x)).reshape(split)
-        bias = jnp.broadcast_to(words.bias, (b, self.heads, query.shape[1], key.shape[1]))
+        bias = jnp.broadcast_to(bias, (b, self.heads, query.shape[1], key.shape[1]))
         y = jax.nn.dot_product_attention(query, key, value, bias=bias.astype(query.dtype))
         return x + self.out(y.reshape(x.shape))
 

@@ -1,6 +1,6 @@
 """The networks of a VQ-VAE: pictures to a small map of vectors and back, and a transformer over that map's codes."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import jax
 import jax.numpy as jnp
@@ -9,10 +9,11 @@ from jax import Array
 from jaxtyping import Float, Int
 
 from prodgen_jax.nets.blocks import ConvTranspose, GroupNorm, affine_silu, conv
-from prodgen_jax.nets.text import FAR, CrossAttention, Words, dense
+from prodgen_jax.nets.text import FAR, CrossAttention, dense
 from prodgen_jax.nets.vae import LabelEmbedding
 
 HALVINGS = 2  # a code stands for 4 x 4 pixels
+Label = Mapping[str, Int[Array, "b"]]  # {attribute: index of the value, -1 where it is not said}
 
 
 class Residual(nnx.Module):
@@ -81,13 +82,37 @@ class CodePrior(nnx.Module):
         self.narrow = nnx.List([dense(4 * width, width, rngs=rngs, zero=True) for _ in range(depth)])
         self.out = dense(width, codes, rngs=rngs, zero=True)
 
-    def __call__(self, codes: Int[Array, "b n"], label: Mapping[str, Int[Array, "b"]]) -> Float[Array, "b n codes"]:
+    def __call__(self, codes: Int[Array, "b n"], label: Label) -> Float[Array, "b n codes"]:
         n = codes.shape[1]
-        x = self.table(jnp.pad(codes[:, :-1] + 1, ((0, 0), (1, 0)))) + self.place[...][:n]
+        before = jnp.pad(codes[:, :-1], ((0, 0), (1, 0)), constant_values=-1)
+        return self.score(before, self.place[...][:n], label, jnp.tril(jnp.ones((n, n), bool)), lambda _, pair: pair)
+
+    def memory(self, b: int) -> Float[Array, "l b n 2*w"]:
+        """Keys and values of every layer and place, of which none is known yet."""
+        return jnp.zeros((len(self.attends), b, self.place.shape[0], 2 * self.place.shape[1]))
+
+    def next(
+        self, before: Int[Array, "b"], place: Int[Array, ""], memory: Float[Array, "l b n 2*w"], label: Label
+    ) -> tuple[Float[Array, "b codes"], Float[Array, "l b n 2*w"]]:
+        """(logits at one place after the code before it, -1 at the first; the memory with this place in it)."""
+        layers = list(memory)
+
+        def seen(i, pair):
+            layers[i] = layers[i].at[:, place].set(pair[:, 0])
+            return layers[i]
+
+        here = jnp.arange(memory.shape[2]) <= place
+        logits = self.score(before[:, None], self.place[...][place], label, here[None], seen)
+        return logits[:, 0], jnp.stack(layers)
+
+    def score(self, before: Int[Array, "b n"], place: Array, label: Label, sees: Array, seen: Callable) -> Array:
+        """Logits after the codes `before`; seen: (layer, keys and values of these places) -> all that are looked at."""
+        x = self.table(before + 1) + place
         if self.labels is not None:
             x = x + self.labels(label)[:, None]
-        before = jnp.where(jnp.tril(jnp.ones((n, n), bool)), 0.0, FAR)[None, None]
-        for attend, norm, wide, narrow in zip(self.attends, self.norms[:-1], self.wide, self.narrow, strict=True):
-            x = attend(x, Words(attend.norm(x), before))
+        bias = jnp.where(sees, 0.0, FAR)[None, None]
+        layers = zip(self.attends, self.norms[:-1], self.wide, self.narrow, strict=True)
+        for i, (attend, norm, wide, narrow) in enumerate(layers):
+            x = attend.look(x, seen(i, attend.pair(attend.norm(x))), bias)
             x = x + narrow(nnx.gelu(wide(norm(x))))
         return self.out(self.norms[-1](x))

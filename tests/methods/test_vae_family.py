@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from flax import nnx
 
 from prodgen_jax.errors import InputError
 from prodgen_jax.methods import Spec
@@ -140,6 +141,18 @@ def test_a_code_hears_those_before_it_alone(small):
     other = nets.logits(params, jnp.array([[0, 1, 0, 1]]), label)
     np.testing.assert_allclose(base[:, :3], other[:, :3], atol=1e-5)
     assert np.abs(base[:, 3] - other[:, 3]).max() > 1e-3
+
+
+def test_what_is_remembered_gives_the_logits_of_the_whole_row(small):
+    nets, params = small
+    codes, label = jnp.array([[2, 0, 1, 1], [0, 0, 2, 1]]), {"colour": jnp.array([-1, 1])}
+    prior = nnx.merge(nets.graph, params["prior"], copy=True)
+    before, memory, found = jnp.full(2, -1), prior.memory(2), []
+    for place in range(4):
+        logits, memory = prior.next(before, place, memory, label)
+        before = codes[:, place]
+        found.append(logits)
+    np.testing.assert_allclose(jnp.stack(found, 1), nets.logits(params, codes, label), atol=1e-5)
 
 
 def test_what_is_written_follows_the_prior(small):
