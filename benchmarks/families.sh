@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# The measured results of docs/results/families.md: GANs and autoencoders within the same minutes, beside a DCGAN in PyTorch,
-# and the StyleGAN that comes with the package.
+# The measured results of docs/results/families.md: GANs and autoencoders within the same minutes, told and untold, beside a
+# DCGAN in PyTorch; what the parts of a DCGAN buy; and the models of these families that come with the package.
 #
 #   [NOTE="what was different"] benchmarks/families.sh PREPARED_SET WORK MINUTES CORE [python of the peer's environment]
 #
@@ -8,10 +8,13 @@
 set -euo pipefail
 data=$1 work=$2 minutes=$3 core=$4 peer_python=${5:-}
 here=$(cd "$(dirname "$0")" && pwd)
-methods=stylegan,progressive,dcgan,adagan,ae,vae,vaegan,vqvae
+told="condition=articleType,baseColour"
 prodgen() { taskset -c "$core" python -m prodgen_jax.cli "$@"; }
+within() { prodgen compare "$data" --minutes "$minutes" --out "$work" "$@"; }
 
-prodgen compare "$data" --methods $methods --minutes "$minutes" --seeds 1 --out "$work"
+within --methods stylegan,progressive,dcgan,adagan,wgan_gp,ae,vae,vaegan,vqvae,cgan,cvae --seeds 1
+within --methods dcgan,vae --seeds 3
+within --methods stylegan --set "stylegan.$told" --seeds 3
 [ -z "$peer_python" ] || [ -e "$work/peer/dcgan.json" ] ||
     taskset -c "$core" "$peer_python" "$here/torch_dcgan.py" --data "$data" --minutes "$minutes" --threads 1 \
         --out "$work/peer/dcgan"
@@ -19,6 +22,8 @@ for samples in "$work"/peer/*.npz; do
     [ ! -e "$samples" ] || [ -e "${samples%.npz}.record.json" ] ||
         prodgen evaluate "$samples" "$data" --out "${samples%.npz}.record.json"
 done
-rm -f prodgen_jax/pretrained/stylegan32.safetensors
-prodgen export "$work"/runs/time/stylegan-*/0 --out prodgen_jax/pretrained/stylegan32.safetensors
+taskset -c "$core" python "$here/gan_parts.py" "$data" "$work/parts" all --steps 4000
+taskset -c "$core" python "$here/gan_parts.py" "$data" "$work/parts" few --steps 5000
+taskset -c "$core" python "$here/autoencoders.py" "$data" "$work"
+prodgen train stylegan "$data" --out "$work/stylegan32" --set "$told" --steps 20000 --resume
 python "$here/families_page.py" "$data" "$work" --out docs/results --note "${NOTE:-}"

@@ -1,5 +1,5 @@
-"""Writes docs/results/families.md, its sheet and numbers, and the card of the StyleGAN that comes with the package,
-from what `benchmarks/families.sh` left.
+"""Writes docs/results/families.md, its sheets and numbers, and the models of these families that come with the package,
+with their cards, from what `benchmarks/families.sh` left.
 
 python benchmarks/families_page.py PREPARED_SET WORK --out docs/results
 """
@@ -12,72 +12,126 @@ import shutil
 from pathlib import Path
 
 import jax
-from compare_page import draw_sheet
+from family_models import ASKED, TOLD, draw_grid, records, seed_0, ship, title, untold
 
 from prodgen_jax import open_prepared, open_run, sample
-from prodgen_jax.evaluation.compare import SHOWN, report
-from prodgen_jax.evaluation.figures import markdown, sample_sheet, save_figure
-from prodgen_jax.training.validate import Validation
+from prodgen_jax.data.images import sheet
+from prodgen_jax.evaluation.compare import SHOWN, cell, summarize
+from prodgen_jax.evaluation.figures import canvas, heading, markdown, picture, save_figure
+from prodgen_jax.evaluation.intervals import over_seeds
 
-CARD = Path(__file__).parents[1] / "prodgen_jax" / "pretrained" / "stylegan32.md"
+FAMILIES = ("stylegan", "progressive", "dcgan", "adagan", "wgan_gp", "ae", "vae", "vaegan", "vqvae")
+COLUMNS = 14
+
+HEAD = (
+    "Made by `benchmarks/families.sh SET WORK MINUTES CORE PEER_PYTHON`; every number here is its output. One core of "
+    "{cores} (the other did other work), python {python}, jax {jax}. The catalogue: the public 'Fashion Product Images "
+    "(Small)' collection, {train:,} training photos at {size} px, measured against {test:,} held-out ones, whose own "
+    "FCD against training photos is {floor:.3g}. The settings are those that each method has by default. Where there "
+    "are three seeds, the mean stands with half of its 95 % interval; of one seed a few FCD mean nothing."
+)
+ASKING = (
+    "Methods that are told attributes, asked for those of training photos drawn at random (cgan and cvae for all). "
+    "*Of real*: how often a second network, with other weights and other photos, reads a sample as what was asked for, "
+    "over how often it reads held-out photos right. Their FCD is not comparable with that of the methods above: the "
+    "catalogue's shares of kinds and colors are given to them."
+)
+BESIDE = (
+    "PyTorch's own DCGAN tutorial (torch {torch}; {parameters:,} parameters of both players, where a StyleGAN here has "
+    "{stylegan:,} and a DCGAN {dcgan:,}), as many minutes on the same core. It has batch normalization and steps of 64 "
+    "photos."
+)
+PART_TEXT = {
+    "all": "On all training photos, {steps:,} steps each, one seed. *Believed*: what the critic takes for real.",
+    "few": "On {few:,} training photos, {steps:,} steps each, one seed, measured as above. Augmentation is color, "
+    "translation and cutout on what the critic sees; adaptive: with a probability that follows the critic.",
+}
+KEPT = (
+    "How near a held-out photo comes back through the code, and how much of the difference of neighboring pixels is "
+    "left; pca: principal components, as many numbers as the others' codes have."
+)
+BITS = (
+    "The bits that a photo's numbers cost, 8 as they are; smaller is better. A VAE's are a bound with one draw of the "
+    "code (cvae: told all that the table says), a VQ-VAE's those of its codes and of the photo given them. GANs have "
+    "no likelihood. A page of the VQ-VAE's codes costs {alike:,.0f} bits if all are alike, {often:,.0f} by how often "
+    "each is used, and {prior:,.0f} by the prior."
+)
 
 
-def held_out_bits(work: Path, methods: dict, prepared) -> list[list[str]]:
-    """[method, what is measured, bits per number] on held-out photos, of each method that has a likelihood."""
-    rows = []
-    for name in methods:
-        run = open_run(next((work / "runs" / "time").glob(f"{name}-*")) / "0")
-        if run.method.validate is not None:
-            measured, value = Validation(name, run.method, prepared.split("test"), 0, 100)(run.params)
-            rows.append([name, measured.replace("_", " "), f"{value:.3f}"])
-    return sorted(rows, key=lambda row: float(row[2]))
+def asked_rows(work: Path) -> dict:
+    """What notebooks show of the conditional families: {"attributes", "methods": {name: measures and ratios}}."""
+    methods = {}
+    for name in ASKED:
+        rows = records(work, title(name))
+        at = {key: over_seeds([row["samples"][key] for row in rows]) for key in SHOWN.values()}
+        ratio = {a: over_seeds([row["control"]["attributes"][a]["ratio"] for row in rows]) for a in TOLD}
+        methods[name] = {
+            "seeds": len(rows),
+            **at,
+            "ratio": ratio,
+            "steps": over_seeds([row["trial"]["steps"] for row in rows]),
+        }
+    return {"attributes": list(TOLD), "methods": methods}
 
 
-def peer_rows(work: Path) -> list[list[str]]:
+def quality(methods: dict) -> str:
+    ranked = sorted(methods.items(), key=lambda item: item[1]["fcd"][0])
+    rows = [[name, at["seeds"], *(cell(at[key]) for key in SHOWN.values())] for name, at in ranked]
+    return markdown(["method", "seeds", *SHOWN], rows)
+
+
+def price(methods: dict) -> str:
+    rows = [
+        [name, f"{at['steps'][0]:,.0f}", f"{at['seconds'][0]:.0f}", f"{at['flop'][0] / 1e12:.3g}",
+         cell(at["images_per_second"]), at["tried"]]
+        for name, at in sorted(methods.items(), key=lambda item: item[1]["fcd"][0])
+    ]  # fmt: skip
+    return markdown(["method", "steps", "s", "TFLOP", "samples/s", "settings tried"], rows)
+
+
+def asked_table(found: dict) -> str:
+    rows = [
+        [name, at["seeds"], *(cell(at[key]) for key in SHOWN.values()), *(cell(at["ratio"][a]) for a in TOLD)]
+        for name, at in sorted(found["methods"].items(), key=lambda item: item[1]["fcd"][0])
+    ]
+    return markdown(["method", "seeds", *SHOWN, *(f"{a}: of real" for a in TOLD)], rows)
+
+
+def peer_table(work: Path, peer: dict) -> str:
     """The peer's own samples and those of its averaged weights, measured like all others."""
-    made = json.loads((work / "peer" / "dcgan.json").read_text())
     rows = []
     for file, name in (("dcgan", "its weights"), ("dcgan-ema", "its averaged weights")):
         found = json.loads((work / "peer" / f"{file}.record.json").read_text())["samples"]
         rows.append(
-            [name, *(f"{found[key]:.3g}" for key in SHOWN.values()), f"{made['steps']:,}", f"{made['seconds']:.0f}"]
+            [name, *(f"{found[key]:.3g}" for key in SHOWN.values()), f"{peer['steps']:,}", f"{peer['seconds']:.0f}"]
         )
-    return rows
+    return markdown(["samples of", *SHOWN, "steps", "s"], rows)
 
 
-def card(found: dict, work: Path, prepared, floor: float) -> str:
-    at = found["budgets"]["time"]["stylegan"]
-    run = open_run(next((work / "runs" / "time").glob("stylegan-*")) / "0")
-    row = ["pretrained:stylegan32", *(f"{at[key][0]:.3g}" for key in SHOWN.values())]
-    return "\n".join(
-        [
-            "# pretrained:stylegan32",
-            "",
-            "Made by `benchmarks/families.sh`; every number here is its output.",
-            "",
-            f"A small StyleGAN that draws 32 px product photos ({at['parameters']:,} parameters with its critic): "
-            "`prodgen sample pretrained:stylegan32 -n 64 --out sheet.png`; safer ones: `--set truncation=0.7`.",
-            "",
-            "![samples](../../docs/results/families/stylegan32.png)",
-            "",
-            "- **Data**: the public 'Fashion Product Images (Small)' collection, "
-            f"{prepared.splits['train']:,} training photos.",
-            f"- **Budget**: {run.step:,} steps of {run.recipe.loop.batch}, {run.seconds / 60:.0f} minutes of one core.",
-            "",
-            f"## Quality: {found['samples']:,} samples against {prepared.splits['test']:,} held-out photos",
-            "",
-            markdown(["", *SHOWN], [row]),
-            "",
-            f"Of real photos the FCD is {floor:.3g}. Other families in the same minutes: docs/results/families.md.",
-            "",
-            "## Limits",
-            "",
-            "- It takes no wishes: what is drawn follows from the seed alone.",
-            "- Straps, laces and glasses break; prints are blotches. It knows one shop's photos at 32 px.",
-            f"- Of the samples above {at['copies']} were flagged as copies of a training photo.",
-            "",
-        ]
-    )
+def parts_table(parts: dict) -> str:
+    rows = []
+    for name, at in sorted(parts.items(), key=lambda item: item[1]["fcd"]):
+        believed = [f"{share:.0%}" for share in at.get("believed", {}).values()] or ["", ""]
+        rows.append([name, *(f"{at[key]:.3g}" for key in SHOWN.values()), *believed, at["copies"]])
+    return markdown(["DCGAN", *SHOWN, "training photos believed", "held-out believed", "copies of 1,000"], rows)
+
+
+def kept_table(kept: dict) -> str:
+    rows = [
+        [name, f"{at['psnr']:.1f}", f"{at['edges']:.2f}", f"{next(iter(kept['bits'][name].values())):.3f}"
+         + (" given its code" if name == "ae" else "") if name in kept["bits"] else ""]
+        for name, at in sorted(kept["rebuilt"].items(), key=lambda item: -item[1]["psnr"])
+    ]  # fmt: skip
+    return markdown(["autoencoder", "PSNR, dB", "pixel differences left", "bits per number"], rows)
+
+
+def draw_sheet(rows: dict, path: Path, columns: int = COLUMNS) -> None:
+    """A row of pictures below each name."""
+    figure, axes = canvas(9.6, 0.75 * len(rows), len(rows))
+    for axis, (name, images) in zip(axes[:, 0], rows.items(), strict=True):
+        picture(axis, sheet(images, columns), "bicubic")
+        heading(axis, name)
+    save_figure(figure, path)
 
 
 def main() -> None:
@@ -87,48 +141,52 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--note", default="", help="what was different about this run, for the page")
     args = parser.parse_args()
-    prepared, found = open_prepared(args.data), json.loads((args.work / "compare.json").read_text())
-    methods, place = found["budgets"]["time"], args.out / "families"
+    prepared, work, place = open_prepared(args.data), args.work, args.out / "families"
     place.mkdir(parents=True, exist_ok=True)
-    shutil.copy(args.work / "compare.json", place)
-    draw_sheet(args.work, "time", methods, prepared, place / "samples.png")
-    made = sample(open_run("pretrained:stylegan32"), 100, seed=0)[0]
-    save_figure(
-        sample_sheet(made, "pretrained:stylegan32, seed 0: the first hundred", columns=20), place / "stylegan32.png"
-    )
-    floor = next((args.work / "records" / "time").glob("*.json"))
-    floor = json.loads(floor.read_text())["floor"]["fcd"]
-    peer = json.loads((args.work / "peer" / "dcgan.json").read_text())
-    own = methods["dcgan"]
-    _, _, tables = report(found).partition("\n")
-    head = (
-        "Made by `benchmarks/families.sh SET WORK MINUTES CORE PEER_PYTHON`; every number here is its output. One core "
-        f"of {os.cpu_count()} (the other did other work), python {platform.python_version()}, jax {jax.__version__}. "
-        "The catalogue: the public 'Fashion Product Images (Small)' collection, "
-        f"{prepared.splits['train']:,} training photos at {prepared.size} px, measured against "
-        f"{prepared.splits['test']:,} held-out ones, whose own FCD against training photos is {floor:.3g}. The "
-        "settings are those that each method has by default. One seed each: a few FCD mean nothing."
-        + (f"\n\n**Note.** {args.note}" if args.note else "")
-    )
-    beside = (
-        f"PyTorch's own DCGAN tutorial (torch {peer['torch']}; {peer['parameters']:,} parameters of both players, "
-        f"where a StyleGAN here has {methods['stylegan']['parameters']:,} and a DCGAN {own['parameters']:,}), as many "
-        "minutes on the same core. It has batch normalization and steps of 64 photos."
-    )
-    bits = (
-        "The bits that a photo's numbers cost, 8 as they are; smaller is better. A VAE's are a bound with one draw of "
-        "the code, a VQ-VAE's those of its codes and of the photo given them. GANs have no likelihood."
-    )
-    names = ["samples of", *SHOWN, "steps", "s"]
+    found = {**json.loads((work / "compare.json").read_text())}
+    methods = summarize({name: records(work, untold(name)) for name in FAMILIES}, work / "runs" / "time")
+    asked = asked_rows(work)
+    found["budgets"] = {"time": methods}
+    shutil.copy(work / "autoencoders.json", place)
+    kept = json.loads((place / "autoencoders.json").read_text())
+    parts = {which: json.loads((work / "parts" / f"{which}.json").read_text()) for which in ("all", "few")}
+    for name, what in (("compare", found), ("told", asked), ("parts", parts)):
+        (place / f"{name}.json").write_text(json.dumps(what, indent=1))
+    peer = json.loads((work / "peer" / "dcgan.json").read_text())
+    floor = records(work, untold("dcgan"))[0]["floor"]["fcd"]
+    rows = {"photos that no method has seen": prepared.split("test").images[:COLUMNS]}
+    for name, of in [*((name, untold(name)) for name in FAMILIES), *((f"{name}, told", title(name)) for name in ASKED)]:
+        run = seed_0(work, of)
+        rows[f"{name}, {run.step:,} steps in {run.seconds:.0f} s"] = sample(run, COLUMNS, seed=0)[0]
+    draw_sheet(rows, place / "samples.png")
+    longer = ship(work, prepared)
+    draw_grid(open_run("pretrained:stylegan32"), place / "stylegan32.png")
+    long_row = [f"{longer['samples'][key]:.3g}" for key in SHOWN.values()]
+    control = [f"{longer['control']['attributes'][a]['ratio']:.2f}" for a in TOLD]
+    said = HEAD.format(
+        cores=os.cpu_count(), python=platform.python_version(), jax=jax.__version__, train=prepared.splits["train"],
+        size=prepared.size, test=prepared.splits["test"], floor=floor,
+    )  # fmt: skip
+    few = parts["few"]["usual"]["steps"]
     text = "\n".join(
-        ["# GANs and autoencoders within the same minutes", "", head, tables.rstrip(), ""]
-        + ["## Beside a DCGAN in PyTorch", "", beside, "", markdown(names, peer_rows(args.work)), ""]
-        + ["## Bits per number on held-out photos", "", bits, ""]
-        + [markdown(["method", "what", "value"], held_out_bits(args.work, methods, prepared)), ""]
+        ["# GANs and autoencoders within the same minutes", "", said, ""]
+        + ([f"**Note.** {args.note}", ""] if args.note else [])
+        + [f"## {found['minutes']:g} minutes of training each", "", quality(methods), "", price(methods), ""]
+        + ["## Told what to draw", "", ASKING, "", asked_table(asked), ""]
+        + ["The StyleGAN that comes with the package was trained for longer:", ""]
+        + [markdown(["", "steps", *SHOWN, *(f"{a}: of real" for a in TOLD)],
+                    [["pretrained:stylegan32", f"{open_run(work / 'stylegan32').step:,}", *long_row, *control]]), ""]
+        + ["![a type in each row, a color in each pair of columns](families/stylegan32.png)", ""]
+        + ["## Beside a DCGAN in PyTorch", ""]
+        + [BESIDE.format(**peer | {name: methods[name]["parameters"] for name in ("stylegan", "dcgan")}), ""]
+        + [peer_table(work, peer), "", "## What the parts of a DCGAN buy", ""]
+        + [PART_TEXT["all"].format(steps=parts["all"]["usual"]["steps"]), "", parts_table(parts["all"]), ""]
+        + [PART_TEXT["few"].format(steps=few, few=1000), "", parts_table(parts["few"]), ""]
+        + ["## What autoencoders keep, and what it costs", "", KEPT, "", kept_table(kept), ""]
+        + [BITS.format(**{key.split()[-1]: value for key, value in kept["codes"].items()}), ""]
         + ["## Samples", "", "![samples of each method](families/samples.png)"]
-    )
+    )  # fmt: skip
     (args.out / "families.md").write_text(text + "\n", encoding="utf-8")
-    CARD.write_text(card(found, args.work, prepared, floor), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -5,9 +5,12 @@ import pytest
 
 from prodgen_jax.data.captions import TEXT
 from prodgen_jax.data.demo.shop import draw, rows
+from prodgen_jax.data.images import to_signed, to_uint8
 from prodgen_jax.data.styles import draw_style
 from prodgen_jax.data.tasks import ENLARGED
 from prodgen_jax.evaluation.paired import psnr
+from prodgen_jax.methods.core import EXTRA
+from prodgen_jax.methods.vqvae import Networks, book_of, nearest
 from prodgen_jax.sampling.sample import sample
 from prodgen_jax.sampling.style import stylize
 from prodgen_jax.sampling.translate import enlarges, translate
@@ -40,6 +43,29 @@ def test_it_draws_the_color_that_it_is_asked_for(name):
     colored = np.ptp(images, axis=-1) > 60
     lead = [(images[..., 0] - images[..., 2])[half][colored[half]] for half in (slice(0, 16), slice(16, 32))]
     assert np.mean(lead[0] > 0) > 0.9 and np.mean(lead[1] < 0) > 0.6
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["stylegan32", "cvae32"])
+def test_a_color_that_is_said_is_drawn(name):
+    """Red shirts are redder than blue ones by more than skin, and blue ones bluer than gray."""
+    run = open_run(f"pretrained:{name}")
+    wishes = [{"articleType": "Tshirts", "baseColour": color} for color in ("Red", "Blue")]
+    red, blue = (sample(run, 32, seed=0, where=wish)[0].astype(float) for wish in wishes)
+    assert (red[..., 0] - red[..., 2]).mean() > 10 and (blue[..., 0] - blue[..., 2]).mean() < -2
+
+
+@pytest.mark.slow
+def test_a_photo_survives_as_64_codes():
+    """Of another shop's goods; and what its prior writes is goods on white, one unlike the other."""
+    run = open_run("pretrained:vqvae32")
+    nets, book = Networks(run.recipe.method, run.spec, {}), book_of(run.params[EXTRA])
+    goods = np.stack([draw(row, 32) for row in rows(32, seed=4)])
+    codes = nearest(nets.encode(run.params, to_signed(goods)), book)
+    again = to_uint8(np.asarray(nets.decode(run.params, book[codes])[0]))
+    assert codes.shape == (32, 64) and psnr(again, goods).mean() > 20
+    written = sample(run, 32, seed=0)[0].astype(float)
+    assert written[:, 0].mean() > 235 and np.abs(written[::2] - written[1::2]).mean() > 15
 
 
 @pytest.mark.slow
