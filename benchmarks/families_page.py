@@ -19,9 +19,12 @@ from prodgen_jax.data.images import sheet
 from prodgen_jax.evaluation.compare import SHOWN, cell, summarize
 from prodgen_jax.evaluation.figures import canvas, heading, markdown, picture, save_figure
 from prodgen_jax.evaluation.intervals import over_seeds
+from prodgen_jax.evaluation.tables import plain
 
 FAMILIES = ("stylegan", "progressive", "dcgan", "adagan", "wgan_gp", "ae", "vae", "vaegan", "vqvae")
 COLUMNS = 14
+MEASURES = {"FCD": "fcd", "KID": "kid", **SHOWN}
+ENDS = {"floor": "real photos (floor)", "ceiling": "Gaussian per pixel (ceiling)"}
 
 HEAD = (
     "Made by `benchmarks/families.sh SET WORK MINUTES CORE PEER_PYTHON`; every number here is its output. One core of "
@@ -74,10 +77,12 @@ def asked_rows(work: Path) -> dict:
     return {"attributes": list(TOLD), "methods": methods}
 
 
-def quality(methods: dict) -> str:
+def quality(methods: dict, record: dict) -> str:
+    """Of all methods, between real photos in the place of samples and independent Gaussians, as in `record`."""
     ranked = sorted(methods.items(), key=lambda item: item[1]["fcd"][0])
-    rows = [[name, at["seeds"], *(cell(at[key]) for key in SHOWN.values())] for name, at in ranked]
-    return markdown(["method", "seeds", *SHOWN], rows)
+    ends = [[name, "", *(plain(record[end][key]) for key in MEASURES.values())] for end, name in ENDS.items()]
+    rows = [[name, at["seeds"], *(cell(at[key]) for key in MEASURES.values())] for name, at in ranked]
+    return markdown(["method", "seeds", *MEASURES], [ends[0], *rows, ends[1]])
 
 
 def price(methods: dict) -> str:
@@ -153,7 +158,7 @@ def main() -> None:
     for name, what in (("compare", found), ("told", asked), ("parts", parts)):
         (place / f"{name}.json").write_text(json.dumps(what, indent=1))
     peer = json.loads((work / "peer" / "dcgan.json").read_text())
-    floor = records(work, untold("dcgan"))[0]["floor"]["fcd"]
+    beside = records(work, untold("dcgan"))[0]
     rows = {"photos that no method has seen": prepared.split("test").images[:COLUMNS]}
     for name, of in [*((name, untold(name)) for name in FAMILIES), *((f"{name}, told", title(name)) for name in ASKED)]:
         run = seed_0(work, of)
@@ -165,13 +170,13 @@ def main() -> None:
     control = [f"{longer['control']['attributes'][a]['ratio']:.2f}" for a in TOLD]
     said = HEAD.format(
         cores=os.cpu_count(), python=platform.python_version(), jax=jax.__version__, train=prepared.splits["train"],
-        size=prepared.size, test=prepared.splits["test"], floor=floor,
+        size=prepared.size, test=prepared.splits["test"], floor=beside["floor"]["fcd"],
     )  # fmt: skip
     few = parts["few"]["usual"]["steps"]
     text = "\n".join(
         ["# GANs and autoencoders within the same minutes", "", said, ""]
         + ([f"**Note.** {args.note}", ""] if args.note else [])
-        + [f"## {found['minutes']:g} minutes of training each", "", quality(methods), "", price(methods), ""]
+        + [f"## {found['minutes']:g} minutes of training each", "", quality(methods, beside), "", price(methods), ""]
         + ["## Told what to draw", "", ASKING, "", asked_table(asked), ""]
         + ["The StyleGAN that comes with the package was trained for longer:", ""]
         + [markdown(["", "steps", *SHOWN, *(f"{a}: of real" for a in TOLD)],
