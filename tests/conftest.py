@@ -8,6 +8,7 @@ import struct
 import subprocess
 import sys
 import zlib
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -37,6 +38,11 @@ TINY = {
     "ddpm": {"multipliers": (1,), "attend": (0,), "timesteps": 20, "sample_steps": 4, "warmup": 1},
     "edm": {"multipliers": (1,), "attend": (0,), "sample_steps": 3, "warmup": 1},
     "flow": {"multipliers": (1,), "attend": (0,), "sample_steps": 3, "warmup": 1},
+    "latent": {"multipliers": (1,), "attend": (0,), "sample_steps": 3, "warmup": 1, "first_stage": 1, "code_width": 8},
+    "unclip": {
+        **{"multipliers": (1,), "attend": (0,), "sample_steps": 3, "warmup": 1, "first_stage": 1, "tower_width": 8},
+        **{"embedding": 16, "text_width": 32, "text_depth": 1, "prior_width": 32, "prior_depth": 1},
+    },
     "pix2pix": {"multipliers": (1,), "attend": (0,), "critic_width": 4, "warmup": 1},
     "pix2pixhd": {"multipliers": (1,), "attend": (0,), "critic_width": 4, "warmup": 1},
     "srgan": {"multipliers": (1,), "attend": (0,), "critic_width": 4, "warmup": 1},
@@ -48,6 +54,12 @@ TINY = {
 # Read when jax is imported.
 os.environ["XLA_FLAGS"] = " ".join(filter(None, [os.environ.get("XLA_FLAGS"), COMPILE_FAST]))
 os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0.2"
+
+
+def pytest_collection_modifyitems(items):
+    """Files with slow tests first, so that no worker is left alone with one at the end."""
+    slow = Counter(item.path for item in items if item.get_closest_marker("slow"))
+    items.sort(key=lambda item: -slow[item.path])
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -8,14 +8,27 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from prodgen_jax.cli import compare, edit, evaluate, export, prepare, report, sample, search, style, train, translate
+from prodgen_jax.cli import (
+    compare,
+    edit,
+    evaluate,
+    export,
+    find,
+    prepare,
+    report,
+    sample,
+    search,
+    style,
+    train,
+    translate,
+)  # fmt: skip
 from prodgen_jax.errors import InputError, Preempted
 
 
 def parser() -> argparse.ArgumentParser:
     p = argparse.ArgumentParser(prog="prodgen", description="From a shop's catalogue to generated product photos.")
     commands = p.add_subparsers(metavar="COMMAND", required=True)
-    for command in (prepare, train, search, sample, edit, translate, style, evaluate, compare, export, report):
+    for command in (prepare, train, search, sample, edit, translate, style, find, evaluate, compare, export, report):
         command.add(commands)
     return p
 

@@ -16,6 +16,8 @@ METHOD_NAMES = (
     "ddpm",
     "edm",
     "flow",
+    "latent",
+    "unclip",
     "pix2pix",
     "pix2pixhd",
     "srgan",

@@ -11,10 +11,12 @@ from prodgen_jax.methods.cyclegan import CycleGANSettings, cyclegan
 from prodgen_jax.methods.denoiser import SAMPLING
 from prodgen_jax.methods.diffusion import DDPMSettings, EDMSettings, FlowSettings, ddpm, edm, flow
 from prodgen_jax.methods.gan import DCGANSettings, dcgan
+from prodgen_jax.methods.latent import LatentSettings, latent
 from prodgen_jax.methods.pix2pix import Pix2PixHDSettings, Pix2PixSettings, SRGANSettings, pix2pix
 from prodgen_jax.methods.progressive import ProgressiveSettings, progressive
 from prodgen_jax.methods.spec import Spec
 from prodgen_jax.methods.stylegan import StyleGANSettings, stylegan
+from prodgen_jax.methods.unclip import UnCLIPSettings, unclip
 from prodgen_jax.methods.vae import AESettings, CVAESettings, VAESettings, ae, cvae, vae
 from prodgen_jax.methods.vaegan import VAEGANSettings, vaegan
 from prodgen_jax.methods.vqvae import VQVAESettings, vqvae
@@ -51,6 +53,8 @@ METHODS = {
     "ddpm": Family(DDPMSettings, ddpm, SAMPLING),
     "edm": Family(EDMSettings, edm, (*SAMPLING, "sigma_min", "sigma_max", "rho")),
     "flow": Family(FlowSettings, flow, SAMPLING),
+    "latent": Family(LatentSettings, latent, SAMPLING),
+    "unclip": Family(UnCLIPSettings, unclip, (*SAMPLING, "prior")),
     "pix2pix": Family(Pix2PixSettings, pix2pix),
     "pix2pixhd": Family(Pix2PixHDSettings, pix2pix),
     "srgan": Family(SRGANSettings, pix2pix),

@@ -12,9 +12,9 @@ from flax import nnx
 
 from prodgen_jax.data.captions import TEXT
 from prodgen_jax.errors import InputError
-from prodgen_jax.methods.spec import Spec
+from prodgen_jax.methods.spec import EMBEDDING, Spec
 from prodgen_jax.nets.dit import DiT
-from prodgen_jax.nets.text import TextEncoder
+from prodgen_jax.nets.text import TextEncoder, VectorReader
 from prodgen_jax.nets.unet import UNet
 
 
@@ -48,11 +48,16 @@ class Backbone(NamedTuple):
     check: Callable
 
 
-def apart(s: BackboneSettings, said: Mapping[str, int], rngs: nnx.Rngs) -> tuple[dict[str, int], TextEncoder | None]:
-    """(attributes, what reads the words) of a network's conditions."""
-    words = said.get(TEXT, 0)
-    text = TextEncoder(TEXT, words, s.text_width, s.text_depth, rngs=rngs) if words else None
-    return {name: n for name, n in said.items() if name != TEXT}, text
+def apart(
+    s: BackboneSettings, said: Mapping[str, int], rngs: nnx.Rngs
+) -> tuple[dict[str, int], TextEncoder | VectorReader | None]:
+    """(attributes, what reads the words or the vector) of a network's conditions."""
+    reader = None
+    if TEXT in said:
+        reader = TextEncoder(TEXT, said[TEXT], s.text_width, s.text_depth, rngs=rngs)
+    elif EMBEDDING in said:
+        reader = VectorReader(EMBEDDING, said[EMBEDDING], s.text_width, rngs=rngs)
+    return {name: n for name, n in said.items() if name not in (TEXT, EMBEDDING)}, reader
 
 
 def unet(s: BackboneSettings, spec: Spec, said: Mapping[str, int], rngs: nnx.Rngs) -> UNet:

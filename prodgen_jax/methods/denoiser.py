@@ -137,8 +137,11 @@ def fitting_task(name: str, shape: tuple[int, int, int]) -> Callable | None:
     return task
 
 
-def denoiser(s: DenoiserSettings, spec: Spec, frame: Frame) -> Method:
-    """A network over pixels in a frame, conditional on what `s.condition` and `s.task` name."""
+def denoiser(s: DenoiserSettings, spec: Spec, frame: Frame, limit: float = 1.0) -> Method:
+    """A network over pixels in a frame, conditional on what `s.condition` and `s.task` name.
+
+    limit: estimates are held to [-limit, limit]; 1 is where pictures live.
+    """
     shape = (spec.size, spec.size, spec.channels)
     task = fitting_task(s.task, shape)
     seen = replace(spec, channels=2 * spec.channels) if task else spec
@@ -177,8 +180,11 @@ def denoiser(s: DenoiserSettings, spec: Spec, frame: Frame) -> Method:
         label = asked(said, cond, keys.shape[0])
         source = cond.get(SOURCE, jnp.zeros((keys.shape[0], *shape))) if task else None
         told = guided(lambda x, p, label: estimate(frame, network(params, label, source), x, p), label, guidance)
-        # estimates are held to [-1, 1], where pictures live; a rule's eps is made to agree with them
-        return sample_loop(lambda x, p: jnp.clip(told(x, p), -1, 1), frame.rule, frame.path(times), keys, shape, kept)
+
+        def held(x, p):  # a rule's eps is made to agree with this
+            return jnp.clip(told(x, p), -limit, limit)
+
+        return sample_loop(held, frame.rule, frame.path(times), keys, shape, kept)
 
     def edit(params, keys, cond, kept, strength):
         return draw(params, keys, cond, shortened(frame.times, strength), kept)

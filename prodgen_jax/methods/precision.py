@@ -28,7 +28,7 @@ def opened(net: nnx.Module, precision: str = "fp32") -> Callable:
     """params -> the network with those parameters, as a function (x, *said) -> answer.
 
     net:  its form; abstract will do, and its layers are told the precision.
-    x:    a picture or vector, cast; what is said beside it (times, labels) is left as it is.
+    x:    a picture or vector, cast, or word numbers, which stay as what is said beside it (times, labels) does.
     answer: an array, or several, in float32.
     InputError on another precision than fp32 and bf16.
     """
@@ -42,7 +42,8 @@ def opened(net: nnx.Module, precision: str = "fp32") -> Callable:
         bound = nnx.merge(graph, params, copy=True)
 
         def answer(x, *said):
-            return jax.tree.map(lambda y: y.astype(jnp.float32), bound(x.astype(dtype), *said))
+            x = x.astype(dtype) if jnp.issubdtype(x.dtype, jnp.floating) else x
+            return jax.tree.map(lambda y: y.astype(jnp.float32), bound(x, *said))
 
         return answer
 

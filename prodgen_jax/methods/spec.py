@@ -8,20 +8,27 @@ from prodgen_jax.data.captions import TEXT, vocabulary
 from prodgen_jax.data.prepared import PreparedSet
 from prodgen_jax.errors import InputError
 
+EMBEDDING = "embedding"  # a condition that is told by a vector and not by a value or words
+
 
 @dataclass(frozen=True)
 class Spec:
-    """size: pixels on a side; channels: 3 for RGB; attributes: {name: number of values}; words: known ones, 0: none."""
+    """size: pixels on a side; channels: 3 for RGB; attributes: {name: number of values}; words: known ones, 0: none.
+
+    embedding: numbers in a vector that pictures may be conditional on, 0: none.
+    """
 
     size: int
     channels: int = 3
     attributes: Mapping[str, int] = field(default_factory=dict)
     words: int = 0
+    embedding: int = 0
 
     @property
     def conditions(self) -> dict[str, int]:
-        """All that a picture can be conditional on, and how many values or words there are of it."""
-        return {**self.attributes, **({TEXT: self.words} if self.words else {})}
+        """All that a picture can be conditional on, and how many values, words or numbers there are of it."""
+        said = {TEXT: self.words, EMBEDDING: self.embedding}
+        return {**self.attributes, **{name: n for name, n in said.items() if n}}
 
     @classmethod
     def of(cls, prepared: PreparedSet) -> "Spec":

@@ -38,8 +38,8 @@ def stage_widths(size: int, width: int) -> list[int]:
     return [width * 2 ** min(i, 2) for i in range(n)]
 
 
-def stages(widths: list[int], *, rngs: nnx.Rngs) -> nnx.List:
-    return nnx.List([Stage(*pair, rngs=rngs) for pair in zip([3, *widths], widths, strict=False)])
+def stages(widths: list[int], channels: int = 3, *, rngs: nnx.Rngs) -> nnx.List:
+    return nnx.List([Stage(*pair, rngs=rngs) for pair in zip([channels, *widths], widths, strict=False)])
 
 
 class Trunk(nnx.Module):

@@ -73,6 +73,21 @@ class TextBlock(nnx.Module):
         return words._replace(states=x + self.narrow(nnx.gelu(self.wide(self.norm(x)))))
 
 
+class VectorReader(nnx.Module):
+    """A vector as a few states to look at, and their mean as the whole of it. Ramesh 2022, section 2.1.
+
+    label: by which name it is told; length: numbers in the vector; width: numbers in a state.
+    """
+
+    def __init__(self, label: str, length: int, width: int, states: int = 4, *, rngs: nnx.Rngs):
+        self.spread = dense(length, states * width, rngs=rngs)
+        self.label, self.width = label, width
+
+    def __call__(self, vector: Float[Array, "b d"]) -> Words:
+        states = self.spread(vector).reshape(len(vector), -1, self.width)
+        return Words(states, jnp.zeros((len(vector), 1, 1, states.shape[1])))
+
+
 class TextEncoder(nnx.Module):
     """Word numbers (-1: no word) -> their states in their context, behind one of where the line begins.
 

@@ -29,7 +29,14 @@ class FitSettings:
 
 
 # Of a preset's settings a method takes those that it has. Widths are multiples of a TPU's 128 lanes.
-WIDTHS = {"width": 128, "critic_width": 128, "dit_width": 384, "prior_width": 256}
+WIDTHS = {
+    "width": 128,
+    "critic_width": 128,
+    "code_width": 128,
+    "tower_width": 128,
+    "dit_width": 384,
+    "prior_width": 256,
+}
 WIDE = {**WIDTHS, "steps_per_dispatch": 16, "precision": "bf16", "dit_depth": 12, "prior_depth": 6}
 PRESETS: Mapping[str, dict] = {
     "cpu": {},

@@ -54,6 +54,7 @@ def done(data, yardstick, tmp_path_factory):
     return out, compare(data, out, wanted(flop=True), network=yardstick)
 
 
+@pytest.mark.slow
 def test_one_table_and_a_frontier(done):
     out, found = done
     assert json.loads((out / "compare.json").read_text()) == json.loads(json.dumps(found))

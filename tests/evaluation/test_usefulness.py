@@ -17,11 +17,12 @@ def good(prepared):
     return np.asarray(train.images[:N]), train.labels["shape"][:N]
 
 
+@pytest.mark.slow
 def test_good_samples_teach_and_shuffled_labels_do_not(prepared, good):
     images, shape = good
-    found = usefulness(images, shape, prepared, "shape", seeds=2, steps=STEPS)
+    found = usefulness(images, shape, prepared, "shape", seeds=1, steps=STEPS)
     wrong = np.random.default_rng(0).permutation(shape)
-    spoiled = usefulness(images, wrong, prepared, "shape", seeds=2, steps=STEPS)
+    spoiled = usefulness(images, wrong, prepared, "shape", seeds=1, steps=STEPS)
     assert found["samples"][0] > found["real"][0] - 0.1 > 0.6
     assert spoiled["samples"][0] < 0.5 < found["samples"][0]
     assert spoiled["real"] == found["real"]  # what does not depend on the samples is the same

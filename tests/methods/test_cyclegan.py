@@ -120,7 +120,7 @@ def test_each_turn_moves_both_of_its_networks_and_no_other(method, batch):
         def loss(group, turn=turn):
             return turn.loss({**params, turn.trains: group}, extra, batch, keys, 0)[0]
 
-        slopes = jax.grad(loss)(params[turn.trains])
+        slopes = jax.jit(jax.grad(loss))(params[turn.trains])
         assert all(max(float(jnp.abs(x).max()) for x in jax.tree.leaves(part)) > 0 for part in slopes.values())
 
 

@@ -71,6 +71,7 @@ def test_sizes_take_turns(grown):
     assert [sum(due(grown, step)) for step in range(4)] == [3, 2, 3, 2]
 
 
+@pytest.mark.slow
 def test_a_dispatch_over_a_size_s_end_is_the_same_run(grown, noise_set):
     """Eight steps at once, over two ends, or one at a time."""
     split, ends = noise_set(size=SIZE, train=16).split("train"), []
@@ -80,6 +81,7 @@ def test_a_dispatch_over_a_size_s_end_is_the_same_run(grown, noise_set):
     jax.tree.map(partial(np.testing.assert_allclose, rtol=2e-3, atol=2e-5), *ends)
 
 
+@pytest.mark.slow
 def test_devices_do_not_matter_at_any_size(grown):
     images = jax.random.uniform(jax.random.key(1), (4, SIZE, SIZE, 3), minval=-1)
 

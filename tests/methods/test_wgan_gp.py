@@ -29,7 +29,7 @@ def test_the_critic_plays_n_times_for_one_of_the_generator_s(tiny_recipe):
 
 @pytest.mark.parametrize("name", METHODS)
 def test_the_rhythm_fits_into_a_dispatch_of_every_preset(name):
-    method = METHODS[name].build(METHODS[name].settings(), Spec(SIZE, 3, {"type": 2}))
+    method = METHODS[name].build(METHODS[name].settings(), Spec(SIZE, 3, {"type": 2}, words=9))
     assert all(preset.get("steps_per_dispatch", 0) % period(method) == 0 for preset in PRESETS.values())
 
 

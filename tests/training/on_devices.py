@@ -11,6 +11,7 @@ import sys
 import jax
 import jax.numpy as jnp
 
+from prodgen_jax.data.captions import told
 from prodgen_jax.data.domains import in_domains
 from prodgen_jax.data.prepared import open_prepared
 from prodgen_jax.methods import Spec
@@ -27,7 +28,7 @@ def norm(tree) -> float:
 def train(name: str, settings: dict, prepared, devices: int) -> tuple[tuple, dict]:
     made = recipe(name, **settings)
     method = made.build(Spec.of(prepared))
-    split = in_domains(prepared.split("train"), prepared, method.domains)
+    split = in_domains(told(prepared, "train", method.conditions, several=True), prepared, method.domains)
     *_, tick = loop(method, split, made.loop, made.augment, seed=0, stop=STEPS, devices=devices)
     state = jax.device_get(tick.host_state()._replace(key=0))
     return (state.params, state.ema, state.extra), {name: float(value) for name, value in tick.metrics.items()}

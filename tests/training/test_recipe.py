@@ -41,7 +41,7 @@ def test_presets():
     assert gpu.loop.steps_per_dispatch == 16 and gpu.method.width == 128 and gpu.loop.batch == 8
     for preset in PRESETS:
         for name in METHODS:
-            recipe(name, preset).build(Spec(8, 3, {"type": 2}))
+            recipe(name, preset).build(Spec(8, 3, {"type": 2}, words=9))
     for name in ("ddpm", "edm", "flow"):
         recipe(name, "tpu", network="dit").build(Spec(32))
 

@@ -1,0 +1,91 @@
+"""Text to image in two stages: whose turn it is, what the decoder is told, and that words are drawn and found."""
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from prodgen_jax.cli import main
+from prodgen_jax.data.captions import told
+from prodgen_jax.errors import InputError
+from prodgen_jax.evaluation.retrieval import embed, found, recall_at
+from prodgen_jax.methods import Spec
+from prodgen_jax.methods.core import due
+from prodgen_jax.methods.unclip import UnCLIPSettings, unclip
+from prodgen_jax.sampling.sample import read, sample
+from prodgen_jax.training.fit import fit
+
+SPEC = Spec(8, 3, {"colour": 2}, words=9)
+COLORS = ("red", "blue")
+
+
+@pytest.fixture(scope="module")
+def made(two_colors, tiny_recipe, tmp_path_factory):
+    small = {"width": 16, "first_stage": 100, "sample_steps": 8, "warmup": 10, "log_every": 50, "sheet_every": 0}
+    return fit(tiny_recipe("unclip", **small), two_colors, tmp_path_factory.mktemp("runs") / "unclip", steps=400)
+
+
+def test_the_towers_play_first_and_then_stay():
+    small = {"first_stage": 2, "multipliers": (1,), "attend": (0,)}
+    method = unclip(UnCLIPSettings(**small), SPEC)
+    assert [turn.trains for turn in method.turns] == ["towers", "prior", "unet"]
+    assert [due(method, step) for step in (1, 2)] == [(True, False, False), (False, True, True)]
+    assert set(method.ema) == {"prior", "unet"} and method.conditions == ("text",)
+
+
+@pytest.mark.slow
+def test_words_are_drawn(made, off_color):
+    for kind, color in enumerate(COLORS):
+        off = off_color(sample(made, 16, seed=1, text=f"something {color}")[0])
+        assert (off.argmin(-1) == kind).mean() > 0.8 and off.min(-1).mean() < 60, color
+    free = off_color(sample(made, 48, seed=2)[0])
+    assert np.bincount(free.argmin(-1), minlength=2).min() > 8
+
+
+@pytest.mark.slow
+def test_without_the_prior_the_decoder_is_told_something_else(made):
+    with_prior, without = (sample(made, 4, text="red", settings={"prior": on})[0] for on in ("true", "false"))
+    assert not np.array_equal(with_prior, without)
+
+
+@pytest.mark.slow
+def test_words_and_pictures_are_found(made, two_colors):
+    split = told(two_colors, "train", ("text",))
+    colors = split.labels["colour"]
+    for kind, color in enumerate(COLORS):
+        places, cosines = found(made, split.images, read(made, [color])[0], 10)
+        assert (colors[places] == kind).all() and (np.diff(cosines) <= 0).all()
+        by_picture, _ = found(made, split.images, np.asarray(split.images[places[0]]), 10)
+        assert by_picture[0] == places[0] and (colors[by_picture] == kind).all()
+    shown, lines = embed(made, split.images[:64]), embed(made, split.labels["text"][:64])
+    np.testing.assert_allclose(np.linalg.norm(shown, axis=1), 1, atol=1e-5)
+    chance = recall_at(np.random.default_rng(0).normal(size=shown.shape), shown, (16,))[16]
+    assert recall_at(lines, shown, (16,))[16] > 1.5 * chance  # a color is told, no more
+
+
+@pytest.mark.slow
+def test_command(made, two_colors, tmp_path, capsys):
+    """The nearest of a set, by words and by a picture; what cannot be found by is said in one line."""
+    sheet = tmp_path / "found.png"
+    find = ["find", str(made.path), str(two_colors.path)]
+    assert main([*find, "--text", "red", "-n", "4", "--out", str(sheet), "--split", "train"]) == 0
+    said = capsys.readouterr().out.splitlines()
+    assert len(said) == 5 and all("train-" in line for line in said[:4]) and Image.open(sheet).size == (17, 17)
+    assert main([*find, "--picture", str(sheet), "-n", "3"]) == 0
+    capsys.readouterr()
+    for wrong, named in ((["--text", "red", "-n", "99"], "k=99: must be 1 to 32"), (["--text", "blorb"], "blorb")):
+        assert main([*find, *wrong]) == 2 and named in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("more", "spec", "named"),
+    [
+        ({"condition": ("colour",)}, SPEC, "condition=colour: an unclip is told text alone"),
+        ({"task": "grey"}, SPEC, "task=grey: an unclip begins from words"),
+        ({"first_stage": 0}, SPEC, "first_stage=0: must be 1 or more"),
+        ({}, Spec(8), "this set has no words to read"),
+        ({"multipliers": (1,)}, Spec(12, 3, {}, 5), "12 px are not a multiple of 8"),
+    ],
+)
+def test_what_cannot_be(more, spec, named):
+    with pytest.raises(InputError, match=named):
+        unclip(UnCLIPSettings(**{"multipliers": (1,), "attend": (0,), **more}), spec)
