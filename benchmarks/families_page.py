@@ -139,13 +139,18 @@ def draw_sheet(rows: dict, path: Path, columns: int = COLUMNS) -> None:
     save_figure(figure, path)
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+def page_arguments(doc: str) -> argparse.Namespace:
+    """data, work, out and note: what a page is written from, and where to."""
+    parser = argparse.ArgumentParser(description=doc.splitlines()[0])
     parser.add_argument("data")
     parser.add_argument("work", type=Path)
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--note", default="", help="what was different about this run, for the page")
-    args = parser.parse_args()
+    return parser.parse_args()
+
+
+def main() -> None:
+    args = page_arguments(__doc__)
     prepared, work, place = open_prepared(args.data), args.work, args.out / "families"
     place.mkdir(parents=True, exist_ok=True)
     found = {**json.loads((work / "compare.json").read_text())}

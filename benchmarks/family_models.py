@@ -75,8 +75,8 @@ def draw_grid(run: Run, path: Path) -> None:
     save_figure(figure, path)
 
 
-def card(name: str, run: Run, record: dict, said: str) -> None:
-    """The model's card, beside it."""
+def card(name: str, run: Run, record: dict, said: str, limits: tuple[str, ...], by: str, others: str) -> None:
+    """The model's card, beside it. by: the script that made it; others: the page of what it is compared with."""
     row = [f"pretrained:{name}", *(f"{record['samples'][key]:.3g}" for key in SHOWN.values())]
     control = [
         [a, f"{at['accuracy']:.1%}", f"{at['real']:.1%}", f"{at['ratio']:.2f}"]
@@ -88,7 +88,7 @@ def card(name: str, run: Run, record: dict, said: str) -> None:
     text = [
         f"# pretrained:{name}",
         "",
-        "Made by `benchmarks/families.sh`; every number here is its output.",
+        f"Made by `benchmarks/{by}`; every number here is its output.",
         "",
         said,
         "",
@@ -101,11 +101,11 @@ def card(name: str, run: Run, record: dict, said: str) -> None:
         markdown(["", *SHOWN], [row]),
         *asked,
         "",
-        f"Of real photos the FCD is {record['floor']['fcd']:.3g}. Other families: docs/results/families.md.",
+        f"Of real photos the FCD is {record['floor']['fcd']:.3g}. Beside others: docs/results/{others}.",
         "",
         "## Limits",
         "",
-        *(f"- {line}" for line in LIMITS[name]),
+        *(f"- {line}" for line in limits),
         f"- Of the samples above {record['copies']['copies']} were flagged as copies of a training photo.",
         "",
     ]
@@ -126,5 +126,5 @@ def ship(work: Path, prepared: PreparedSet) -> dict:
     for name, (run, record, said) in models.items():
         (MODELS / f"{name}.safetensors").unlink(missing_ok=True)
         export(run, MODELS / f"{name}.safetensors")
-        card(name, run, record, said)
+        card(name, run, record, said, LIMITS[name], "families.sh", "families.md")
     return longer

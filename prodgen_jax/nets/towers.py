@@ -29,11 +29,11 @@ class LineTower(nnx.Module):
     """Word numbers (-1: no word) -> `length` numbers: the mean of the words' states in their context."""
 
     def __init__(self, label: str, known: int, width: int, depth: int, length: int, *, rngs: nnx.Rngs):
-        self.encoder = TextEncoder(label, known, width, depth, rngs=rngs)
+        self.text = TextEncoder(label, known, width, depth, rngs=rngs)
         self.out = dense(width, length, rngs=rngs)
 
     def __call__(self, text: Int[Array, "b n"]) -> Float[Array, "b d"]:
-        return self.out(self.encoder(text).line)
+        return self.out(self.text(text).line)
 
 
 class PriorBlock(nnx.Module):

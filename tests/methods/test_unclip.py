@@ -1,5 +1,7 @@
 """Text to image in two stages: whose turn it is, what the decoder is told, and that words are drawn and found."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -9,10 +11,12 @@ from prodgen_jax.data.captions import told
 from prodgen_jax.errors import InputError
 from prodgen_jax.evaluation.retrieval import embed, found, recall_at
 from prodgen_jax.methods import Spec
+from prodgen_jax.methods.adapt import named
 from prodgen_jax.methods.core import due
 from prodgen_jax.methods.unclip import UnCLIPSettings, unclip
 from prodgen_jax.sampling.sample import read, sample
-from prodgen_jax.training.fit import fit
+from prodgen_jax.training.fit import fit, fresh
+from prodgen_jax.training.start import begun_from
 
 SPEC = Spec(8, 3, {"colour": 2}, words=9)
 COLORS = ("red", "blue")
@@ -72,12 +76,25 @@ def test_command(made, two_colors, tmp_path, capsys):
     assert len(said) == 5 and all("train-" in line for line in said[:4]) and Image.open(sheet).size == (17, 17)
     assert main([*find, "--picture", str(sheet), "-n", "3"]) == 0
     capsys.readouterr()
-    for wrong, named in ((["--text", "red", "-n", "99"], "k=99: must be 1 to 32"), (["--text", "blorb"], "blorb")):
-        assert main([*find, *wrong]) == 2 and named in capsys.readouterr().err
+    for wrong, said in ((["--text", "red", "-n", "99"], "k=99: must be 1 to 32"), (["--text", "blorb"], "blorb")):
+        assert main([*find, *wrong]) == 2 and said in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_words_keep_their_rows_on_another_catalogue(made):
+    """A word that is new begins as the unknown one, in the tower as in a denoiser."""
+    words = [*reversed(made.config["words"][1:]), "green"]
+    config = {**made.config, "words": [made.config["words"][0], *words]}
+    method = made.recipe.build(replace(made.spec, words=len(config["words"])))
+    begun = begun_from(fresh(method, 1), made, config)
+    table = "line.text.table.embedding"
+    old, new = (named(params["towers"])[table] for params in (made.params, begun.params))
+    for row, word in enumerate(config["words"]):
+        np.testing.assert_array_equal(new[row + 1], old[made.vocabulary.numbers.get(word, 0) + 1])
 
 
 @pytest.mark.parametrize(
-    ("more", "spec", "named"),
+    ("more", "spec", "said"),
     [
         ({"condition": ("colour",)}, SPEC, "condition=colour: an unclip is told text alone"),
         ({"task": "grey"}, SPEC, "task=grey: an unclip begins from words"),
@@ -86,6 +103,6 @@ def test_command(made, two_colors, tmp_path, capsys):
         ({"multipliers": (1,)}, Spec(12, 3, {}, 5), "12 px are not a multiple of 8"),
     ],
 )
-def test_what_cannot_be(more, spec, named):
-    with pytest.raises(InputError, match=named):
+def test_what_cannot_be(more, spec, said):
+    with pytest.raises(InputError, match=said):
         unclip(UnCLIPSettings(**{"multipliers": (1,), "attend": (0,), **more}), spec)
