@@ -19,7 +19,7 @@ define install
 endef
 
 .DEFAULT_GOAL := help
-.PHONY: help report smoke test quick compare bench lab pins clean
+.PHONY: help report smoke test full quick compare bench lab pins clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -40,14 +40,17 @@ report: $(READY) ## run all notebooks and build the site: OUT/html/index.html
 smoke: $(READY) ## the whole report with tiny settings, a few minutes
 	$(REPORT) --out $(OUT)/smoke --smoke
 
-test: $(READY) ## lint, format, notebooks without outputs, all tests
+test: $(READY) ## lint, format, notebooks without outputs, tests
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(if $(wildcard $(NOTEBOOKS)/*.ipynb),$(BIN)/nbstripout --keep-id --verify $(NOTEBOOKS)/*.ipynb)
+	$(PYTEST) -m "not long"
+
+full: $(READY) ## all tests, the long ones as well
 	$(PYTEST)
 
 quick: $(READY) ## the tests without the slow ones
-	$(PYTEST) -m "not slow"
+	$(PYTEST) -m "not slow and not long"
 
 compare: $(READY) ## every family within the same minutes, small: OUT/compare/compare.md; DATA= as above
 	[ -e $(COMPARED)/prepared.json ] || $(BIN)/prodgen prepare $(or $(DATA),demo:2000) --out $(COMPARED)

@@ -58,7 +58,7 @@ os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0.2"
 
 def pytest_collection_modifyitems(items):
     """Files with slow tests first, so that no worker is left alone with one at the end."""
-    slow = Counter(item.path for item in items if item.get_closest_marker("slow"))
+    slow = Counter(item.path for item in items if item.get_closest_marker("slow") or item.get_closest_marker("long"))
     items.sort(key=lambda item: -slow[item.path])
 
 

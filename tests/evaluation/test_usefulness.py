@@ -17,7 +17,7 @@ def good(prepared):
     return np.asarray(train.images[:N]), train.labels["shape"][:N]
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_good_samples_teach_and_shuffled_labels_do_not(prepared, good):
     images, shape = good
     found = usefulness(images, shape, prepared, "shape", seeds=1, steps=STEPS)

@@ -165,7 +165,7 @@ def on_the_grid(steps, components, seed):
     return modes_met(drawn, CENTERS, 0.15)[0]
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_mixture_meets_more_modes_than_one_game_of_as_many_steps():
     one, three = (on_the_grid(3000, components, seed=0) for components in (1, 3))
     assert one < 15 < three

@@ -38,18 +38,19 @@ def off(off_color):
     return lambda run, **settings: off_color(sample(run, 64, seed=1, settings=settings)[0]).min(-1).mean()
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_one_leap_is_better_than_one_of_the_teacher_s_steps(off, teacher, student):
     assert off(student, sample_steps=1) < off(teacher, sampler="ddim", sample_steps=1)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_it_draws_what_it_is_told(off_color, student):
     for i, name in enumerate(("red", "blue")):
         images = sample(student, 16, where={"colour": name}, settings={"sample_steps": 2})[0]
         assert (off_color(images)[:, i] < 40).mean() > 0.8
 
 
+@pytest.mark.long
 def test_the_teacher_stays_and_settings_are_inherited(teacher, student):
     group = "unet"
     old, kept, moved = (
@@ -76,6 +77,7 @@ def test_without_a_teacher_it_is_refused(two_colors, tiny_recipe, tiny, run, tmp
     assert "a vae, and a consistency is to be trained" in capsys.readouterr().err
 
 
+@pytest.mark.long
 def test_command(teacher, two_colors, tmp_path):
     out = tmp_path / "run"
     command = ["train", "consistency", str(two_colors.path), "--from", str(teacher.path), "--out", str(out)]

@@ -124,7 +124,7 @@ def test_each_turn_moves_both_of_its_networks_and_no_other(method, batch):
         assert all(max(float(jnp.abs(x).max()) for x in jax.tree.leaves(part)) > 0 for part in slopes.values())
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_dark_squares_become_light_where_they_are(write, tiny_recipe, tmp_path):
     """Nothing pairs them. Dark is -1, light 1, the ground 0."""
     rng = np.random.default_rng(0)

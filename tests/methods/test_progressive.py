@@ -71,7 +71,7 @@ def test_sizes_take_turns(grown):
     assert [sum(due(grown, step)) for step in range(4)] == [3, 2, 3, 2]
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_dispatch_over_a_size_s_end_is_the_same_run(grown, noise_set):
     """Eight steps at once, over two ends, or one at a time."""
     split, ends = noise_set(size=SIZE, train=16).split("train"), []

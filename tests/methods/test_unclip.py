@@ -36,7 +36,7 @@ def test_the_towers_play_first_and_then_stay():
     assert set(method.ema) == {"prior", "unet"} and method.conditions == ("text",)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_words_are_drawn(made, off_color):
     for kind, color in enumerate(COLORS):
         off = off_color(sample(made, 16, seed=1, text=f"something {color}")[0])
@@ -45,13 +45,13 @@ def test_words_are_drawn(made, off_color):
     assert np.bincount(free.argmin(-1), minlength=2).min() > 8
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_without_the_prior_the_decoder_is_told_something_else(made):
     with_prior, without = (sample(made, 4, text="red", settings={"prior": on})[0] for on in ("true", "false"))
     assert not np.array_equal(with_prior, without)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_words_and_pictures_are_found(made, two_colors):
     split = told(two_colors, "train", ("text",))
     colors = split.labels["colour"]
@@ -66,7 +66,7 @@ def test_words_and_pictures_are_found(made, two_colors):
     assert recall_at(lines, shown, (16,))[16] > 1.5 * chance  # a color is told, no more
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_command(made, two_colors, tmp_path, capsys):
     """The nearest of a set, by words and by a picture; what cannot be found by is said in one line."""
     sheet = tmp_path / "found.png"
@@ -80,7 +80,7 @@ def test_command(made, two_colors, tmp_path, capsys):
         assert main([*find, *wrong]) == 2 and said in capsys.readouterr().err
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_words_keep_their_rows_on_another_catalogue(made):
     """A word that is new begins as the unknown one, in the tower as in a denoiser."""
     words = [*reversed(made.config["words"][1:]), "green"]

@@ -19,7 +19,7 @@ from prodgen_jax.training.fit import fit
 SPEC = Spec(8, 3, {"type": 3, "colour": 2})
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("name", ["cvae", "vqvae"])
 def test_samples_are_what_was_seen(name, two_colors, off_color, tiny_recipe, tmp_path):
     """Each draws both colors and little else; a conditional one the color that it is asked for."""

@@ -47,7 +47,7 @@ def test_the_first_map_is_the_files_convolution(weights, file):
     np.testing.assert_allclose(seen[1][0, 5, 8], np.maximum(wanted, 0), rtol=1e-3, atol=1e-4)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_style_transfer_looks_through_it(file, tiny, tiny_recipe, tmp_path):
     """And its run needs the file no more; a model handed on does not say where it lay."""
     run = fit(tiny_recipe("adain", eye=file), tiny, tmp_path / "run", steps=1)

@@ -91,7 +91,9 @@ def end_of(run):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("method", "way"), [("vae", "pmap"), ("dcgan", "shard_map")])
+@pytest.mark.parametrize(
+    ("method", "way"), [pytest.param("vae", "pmap", marks=pytest.mark.long), ("dcgan", "shard_map")]
+)
 def test_two_processes_of_four_equal_one_of_eight(train, tmp_path, method, way):
     """From the start, and on from what they saved. The vae's pictures are streamed."""
     one, two, more = tmp_path / "one", tmp_path / "two", options(parallel=way)

@@ -64,7 +64,7 @@ def agree(ends, wanted, most=1e-4):
 # These share nothing between devices that ddpm, dcgan and srgan do not, or have a test of their own.
 TWINS = (
     *("progressive", "adagan", "cgan", "wgan_gp", "ae", "cvae", "vae", "edm", "flow", "consistency"),
-    *("pix2pix", "pix2pixhd"),
+    *("vaegan", "pix2pix", "pix2pixhd"),
 )
 
 
@@ -82,7 +82,7 @@ PARTS = {"whole": {}, "parts": {"accumulate": 2}}
 GAMES = {"vae": {"flow": 0}, "wgan_gp": {"n_critic": 1}}  # one turn, and two
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_both_ways_to_play_together_and_parts_of_a_batch_agree_on_one_two_and_eight_devices(tiny, tiny_recipe, finish):
     """Each of a game's twelve against whole batches by pmap on one device, all in one process.
 

@@ -62,7 +62,7 @@ def unpickled():
     WATCH[0] = False
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_no_pickle_is_loaded_from_a_run_folder(run, tiny, tiny_recipe, tmp_path, unpickled):
     """Each file of a run in turn is a pickle that would show itself; resuming and sampling refuse it or do without."""
     files = [p.relative_to(run.path) for p in run.path.rglob("*") if p.is_file() and p.suffix != ".png"]
