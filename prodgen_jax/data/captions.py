@@ -75,8 +75,11 @@ def padded(numbers: Sequence[int]) -> Int[np.ndarray, "LENGTH"]:
 
 
 @lru_cache(maxsize=2)
-def vocabulary(prepared: PreparedSet) -> Vocabulary:
-    """The words of the attributes' values and the frequent ones of the training products' names, by frequency."""
+def vocabulary(prepared: PreparedSet, before: tuple[str, ...] = ()) -> Vocabulary:
+    """The words of the attributes' values and the frequent ones of the training products' names, by frequency.
+
+    before: words that a model knows already, as `Vocabulary.words`; they keep their places, and new ones follow.
+    """
     split = prepared.split("train")
     names = Counter(word for name in split.text for word in dict.fromkeys(words_of(str(name))))
     said: Counter = Counter()
@@ -86,7 +89,7 @@ def vocabulary(prepared: PreparedSet) -> Vocabulary:
             said.update({word: int(count) for word in words_of(value)})
     frequent = {word: n for word, n in names.items() if n >= LEAST}
     ranked = sorted({**frequent, **said}.items(), key=lambda item: (-item[1], item[0]))
-    return Vocabulary((UNKNOWN, *(word for word, _ in ranked[:MOST])))
+    return Vocabulary(tuple(dict.fromkeys((*(before or (UNKNOWN,)), *(word for word, _ in ranked[:MOST])))))
 
 
 Attributes = Mapping[str, Sequence[str]]  # {attribute: its values}
@@ -129,15 +132,18 @@ def phrasings(name: list[int], said: list[list[int]], rng: np.random.Generator) 
     return np.stack([padded(way or name or ways[1]) for way in ways])
 
 
-def told(prepared: PreparedSet, part: str, conditions: Iterable[str], several: bool = False) -> Split:
+def told(
+    prepared: PreparedSet, part: str, conditions: Iterable[str], several: bool = False, before: tuple[str, ...] = ()
+) -> Split:
     """A split for a method that is conditional on `conditions`: with captions as its label `text`, if that is one.
 
-    several: [n PHRASINGS LENGTH], of which the loader draws; else [n LENGTH], which say the attributes.
+    several: [n PHRASINGS LENGTH], of which the loader draws; else [n LENGTH], which say the attributes. before: as
+    `vocabulary`'s.
     """
     split, known = prepared.split(part), prepared.attributes
     if TEXT not in conditions:
         return split
-    ways = in_ways(split, known, vocabulary(prepared))
+    ways = in_ways(split, known, vocabulary(prepared, before))
     return replace(split, labels={**split.labels, TEXT: ways if several else ways[:, ALL]})
 
 

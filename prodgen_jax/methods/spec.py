@@ -31,9 +31,10 @@ class Spec:
         return {**self.attributes, **{name: n for name, n in said.items() if n}}
 
     @classmethod
-    def of(cls, prepared: PreparedSet) -> "Spec":
+    def of(cls, prepared: PreparedSet, before: tuple[str, ...] = ()) -> "Spec":
+        """Of a prepared set. before: words that a model knows already."""
         attributes = {name: len(values) for name, values in prepared.attributes.items()}
-        return cls(prepared.size, 3, attributes, len(vocabulary(prepared).words))
+        return cls(prepared.size, 3, attributes, len(vocabulary(prepared, before).words))
 
 
 def choose(table: dict, name: str, setting: str):

@@ -131,13 +131,12 @@ def check_fit(settings: FitSettings) -> None:
         )
 
 
-def validation_of(made: Recipe, method: Method, prepared: PreparedSet) -> Validation | None:
+def validation_of(made: Recipe, method: Method, prepared: PreparedSet, before: tuple[str, ...]) -> Validation | None:
     """The metric to check by, where checks are asked for. InputError where the method has none."""
     if not made.fit.eval_every:
         return None
-    return Validation(
-        made.name, method, told(prepared, "validation", method.conditions), made.fit.eval_images, made.loop.batch
-    )
+    split = told(prepared, "validation", method.conditions, before=before)
+    return Validation(made.name, method, split, made.fit.eval_images, made.loop.batch)
 
 
 def sheet_photos(method: Method, prepared: PreparedSet, split: Split) -> UInt8[Array, "n h w 3"]:
@@ -177,16 +176,18 @@ def fit(
     with telling():
         check_numbers(steps, minutes, seed)
         check_start(made.name, start)
-        method = made.build(Spec.of(prepared))
-        split = in_domains(told(prepared, "train", method.conditions, several=True), prepared, method.domains)
+        before = start.vocabulary.words if start else ()
+        method = made.build(Spec.of(prepared, before))
+        split = told(prepared, "train", method.conditions, several=True, before=before)
+        split = in_domains(split, prepared, method.domains)
         check(method, split, made.loop, made.augment, devices)
         check_fit(made.fit)
-        validation = validation_of(made, method, prepared)
+        validation = validation_of(made, method, prepared, before)
         shown = sheet_photos(method, prepared, split)
     agree()
     out, config, limit = (
         Path(out),
-        config_of(made, prepared, seed, start and str(start.path)),
+        config_of(made, prepared, seed, start),
         math.inf if minutes is None else 60 * minutes,
     )
     check_same_on_all({**config, "steps": steps, "devices": devices})

@@ -25,17 +25,19 @@ BEST = "best"  # the folder of the best checkpoint
 CONFIG = ("method", "settings", "size", "attributes", "fingerprint", "seed", "versions")
 
 
-def config_of(made: Recipe, prepared: PreparedSet, seed: int, start: str | None = None) -> dict:
-    """What config.json says: enough to build the method again and to know the data it saw. start: --from's."""
+def config_of(made: Recipe, prepared: PreparedSet, seed: int, start: "Run | None" = None) -> dict:
+    """What config.json says: enough to build the method again and to know the data it saw. start: the run of --from,
+    whose words it knows as well."""
+    reads = TEXT in getattr(made.method, "condition", ())
     return {
         "method": made.name,
         "settings": made.settings(),
         "size": prepared.size,
         "attributes": {name: list(values) for name, values in prepared.attributes.items()},
-        "words": list(vocabulary(prepared).words) if TEXT in getattr(made.method, "condition", ()) else [],
+        "words": list(vocabulary(prepared, start.vocabulary.words if start else ()).words) if reads else [],
         "fingerprint": prepared.fingerprint,
         "seed": seed,
-        "start": start,
+        "start": start and str(start.path),
         "versions": {name: version(name) for name in ("jax", "flax", "optax")},
     }
 

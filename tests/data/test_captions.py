@@ -67,6 +67,8 @@ def test_every_value_of_an_attribute_is_known(prepared):
     known = vocabulary(prepared)
     assert known.words[0] == UNKNOWN and len(set(known.words)) == len(known.words)
     assert vocabulary(prepared) is known
+    more = vocabulary(prepared, before=(UNKNOWN, "zebra", known.words[2])).words
+    assert more[:3] == (UNKNOWN, "zebra", known.words[2]) and sorted(more[1:]) == sorted({*known.words[1:], "zebra"})
     for values in prepared.attributes.values():
         assert not [value for value in values if known.unknown(value)]
 

@@ -60,6 +60,8 @@ def test_values_keep_their_rows_on_another_catalogue(first, other_set, tiny_reci
         rows = [table[types][r.attributes["type"].index(value) + 1] for r, table in ((first, old), (run, new))]
         np.testing.assert_allclose(rows[0], rows[1], atol=1e-6)
     np.testing.assert_allclose(new[types][1], old[types][0], atol=1e-6)  # a hat is new: nothing said
+    known = first.vocabulary.words
+    assert run.vocabulary.words[: len(known)] == known and "hat" in run.vocabulary.words[len(known) :]
     words = [n for n in old if n.endswith("text.table.embedding")][0]
     for word in ("bag", "red", "hat"):
         was = old[words][first.vocabulary.numbers.get(word, 0) + 1]
