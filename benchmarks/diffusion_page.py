@@ -31,6 +31,12 @@ PARTS = ("long", "short")
 SAID = """A latent diffusion for 32 px product photos, of a type and a color if they are named:
 `prodgen sample pretrained:latent32 --where articleType=Watches -n 64 --out sheet.png`.
 Its autoencoder says a photo in 8 x 8 places, its denoiser draws what such maps look like."""
+BESIDE = (
+    "diffusers' UNet2D of {parameters:,} parameters (DDPM here: {ddpm:,}; latent, both stages: {latent:,}) by its own "
+    "tutorial (torch {torch}, diffusers {diffusers}; averaged weights, 50 steps of DDIM), as many minutes on the same "
+    "core, measured like all others. It reads single pixels where the networks here read patches of 2 x 2, so it has "
+    "seen fewer photos."
+)
 LIMITS = (
     "Its autoencoder softens all that is fine, so its pictures are softer than a pixel model's. It knows one shop's "
     "photos at 32 px.",
@@ -60,6 +66,19 @@ def trials(place: Path) -> dict:
     for file in sorted((place / "records" / "time").glob("*.json")):
         rows[file.stem.split("-")[0]].append(json.loads(file.read_text()))
     return summarize(rows, place / "runs" / "time")
+
+
+def beside(work: Path, methods: dict) -> list[str]:
+    """The section of the peer, where there is one."""
+    if not (work / "peer" / "diffusers.json").exists():
+        return []
+    peer = json.loads((work / "peer" / "diffusers.json").read_text())
+    found = json.loads((work / "peer" / "diffusers.record.json").read_text())["samples"]
+    sizes = {name: methods[name]["parameters"] for name in ("ddpm", "latent")}
+    row = ["diffusers", *(f"{found[key]:.3g}" for key in SHOWN.values()), f"{peer['steps']:,}"]
+    row += [f"{peer['train_s']:.0f}", f"{peer['sample_images_per_s']:.3g}"]
+    table = markdown(["samples of", *SHOWN, "steps", "s", "samples/s"], [row])
+    return ["## Beside diffusers", "", BESIDE.format(**peer | sizes), "", table, ""]
 
 
 def ceiling(runs: dict[str, Run], prepared: PreparedSet) -> dict:
@@ -98,7 +117,7 @@ def main() -> None:
         rows[f"{name}, {run.step:,} steps in {run.seconds:.0f} s"] = sample(run, COLUMNS, seed=0)[0]
     draw_sheet(rows, place / "samples.png")
     coder, whole = Autoencoder(longer.recipe.method, longer.spec), 3 * prepared.size**2
-    said = HEAD.replace("families.sh", "diffusion.sh").replace(" PEER_PYTHON", "").format(
+    said = HEAD.replace("families.sh", "diffusion.sh").format(
         cores=os.cpu_count(), python=platform.python_version(), jax=jax.__version__, train=prepared.splits["train"],
         size=prepared.size, test=prepared.splits["test"], floor=one["floor"]["fcd"],
     )  # fmt: skip
@@ -108,7 +127,7 @@ def main() -> None:
     text += [f"**Note.** {args.note}", ""] if args.note else []
     for length, methods in minutes:
         text += [f"## {length:g} minutes of training each", "", quality(methods, one), "", price(methods), ""]
-    text += ["## What the autoencoder keeps", ""]
+    text += [*beside(work, minutes[0][1]), "## What the autoencoder keeps", ""]
     text += [CEILING.format(n=prepared.splits["test"], whole=whole, codes=int(np.prod(coder.shape))), ""]
     text += [markdown(["through", *SHOWN, "PSNR, dB"], table), ""]
     text += ["## Samples", "", "![samples of each method](diffusion/samples.png)", ""]
