@@ -48,7 +48,7 @@ TINY = {
     "srgan": {"multipliers": (1,), "attend": (0,), "critic_width": 4, "warmup": 1},
     "cyclegan": {"multipliers": (1,), "attend": (0,), "critic_width": 4, "warmup": 1, "pool": 24, **DOMAINS},
     "adain": {"styles": 7, "noise": 2, "warmup": 1},
-    "consistency": {"multipliers": (1,), "attend": (0,), "timesteps": 20, "sample_steps": 2, "leaps": 5, "warmup": 1},
+    "consistency": {"multipliers": (1,), "attend": (0,), "timesteps": 20, "points": 4, "leaps": 2, "warmup": 1},
 }
 
 # Read when jax is imported.

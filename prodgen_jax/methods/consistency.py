@@ -1,8 +1,8 @@
-"""Few steps: a student that leaps from any point of a DDPM's path to its end (consistency distillation, Song 2023).
+"""Few steps: a student that leaps along a DDPM's path. Consistency distillation (Song 2023), in leaps (Heek 2024).
 
-A deterministic sampler takes each noise along one curve to one picture. The student is asked for that picture from
-anywhere on the curve: what it says at one point must agree with what it says at the next, which a trained DDPM, the
-teacher, shows by one step of DDIM. At the end the point is the picture itself.
+A deterministic sampler takes each noise along one curve to one picture. The curve is cut into a few stretches, and the
+student is asked, from anywhere on one, for where it ends: what it says at one point must agree with what it says at the
+next, which a trained DDPM, the teacher, shows by one step of DDIM. With one stretch its end is the picture itself.
 """
 
 from dataclasses import dataclass, replace
@@ -10,6 +10,8 @@ from dataclasses import dataclass, replace
 import jax
 import jax.numpy as jnp
 from flax import nnx
+from jax import Array
+from jaxtyping import Float
 
 from prodgen_jax.errors import InputError
 from prodgen_jax.methods.backbone import BACKBONES
@@ -17,7 +19,7 @@ from prodgen_jax.methods.core import Method, Turn
 from prodgen_jax.methods.denoiser import denoiser, estimate
 from prodgen_jax.methods.diffusion import DDPMSettings, ddpm_frame
 from prodgen_jax.methods.gan import normal
-from prodgen_jax.methods.gaussian import mix, strided
+from prodgen_jax.methods.gaussian import Point, mix, strided
 from prodgen_jax.methods.guidance import Guidance, check_guidance, guided, hide
 from prodgen_jax.methods.precision import opened
 from prodgen_jax.methods.samplers import Here, ddim
@@ -34,16 +36,30 @@ class ConsistencySettings(DDPMSettings):
     """
 
     lr: float = 3e-4  # Adam's step size after warm-up
-    leaps: int = 18  # points of the curve that it is trained at
+    points: int = 24  # of the curve that it is trained at
+    leaps: int = 4  # from noise to picture: the curve is cut into so many stretches
     huber: float = 0.03  # a pixel's error under which it counts squared, over which it counts as it is
-    sampler: str = "renoise"  # noise is put back between two leaps
-    sample_steps: int = 4  # leaps per picture; one network evaluation each
+    sampler: str = "ddim"  # from one cut to the next; renoise, which puts noise back, where leaps=1 and steps are more
+    sample_steps: int = 4  # best as many as leaps; one network evaluation each
+
+
+def step_to(x: Float[Array, "b ..."], x0: Float[Array, "b ..."], now: Point, then: Point) -> Float[Array, "b ..."]:
+    """One step of DDIM."""
+    return ddim(Here(x, x0, x0, x0, now, now, then))
+
+
+def leading(x: Float[Array, "b ..."], there: Float[Array, "b ..."], now: Point, end: Point) -> Float[Array, "b ..."]:
+    """The x0 with which a step of DDIM leads from x at `now` to `there` at `end`. Heek 2024, algorithm 1 (invDDIM)."""
+    ratio = end.sigma / now.sigma
+    return (there - ratio * x) / (end.alpha - ratio * now.alpha)
 
 
 def consistency(s: ConsistencySettings, spec: Spec) -> Method:
     """A student of a DDPM over pixels; its group `..._teacher` is what `--from` filled in."""
-    if not 1 <= s.leaps <= s.timesteps:
-        raise InputError(f"leaps={s.leaps}: must be 1 to timesteps={s.timesteps}")
+    if not 1 <= s.points <= s.timesteps:
+        raise InputError(f"points={s.points}: must be 1 to timesteps={s.timesteps}")
+    if s.leaps < 1 or s.points % s.leaps:
+        raise InputError(f"leaps={s.leaps}: must divide points={s.points}")
     if s.task:
         raise InputError(f"task={s.task}: a student begins from noise alone, as its teacher does; leave task empty")
     if not s.huber > 0:
@@ -56,7 +72,7 @@ def consistency(s: ConsistencySettings, spec: Spec) -> Method:
     check_guidance(guidance, said)
     build = BACKBONES[s.network].build
     net = opened(nnx.eval_shape(lambda: build(s, spec, said, nnx.Rngs(params=jax.random.key(0)))), s.precision)
-    times = strided(s.timesteps, s.leaps)
+    times, stretch = strided(s.timesteps, s.points), s.points // s.leaps
 
     def answer(group, label):
         return lambda x, p: estimate(frame, lambda x, t: net(group)(x, t, label, None), x, p)
@@ -64,18 +80,19 @@ def consistency(s: ConsistencySettings, spec: Spec) -> Method:
     def turn(params, extra, batch, keys, step):
         k_time, k_noise, k_drop = jnp.moveaxis(jax.vmap(lambda key: jax.random.split(key, 3))(keys), 1, 0)
         label = hide(k_drop, {name: batch["label"][name] for name in said}, s.drop, s.drop_each)
-        place = jax.vmap(lambda key: jax.random.randint(key, (), 0, s.leaps))(k_time)
-        now, then = frame.path(times[place]), frame.path(times[place + 1])
+        place = jax.vmap(lambda key: jax.random.randint(key, (), 0, s.points))(k_time)
         x0, eps = batch["image"], normal(k_noise, shape)
-        x = mix(x0, eps, now.against(x0))
-        # the teacher's step along its curve, and what the student says there; nothing of it is learned from this side
+        now, then, end = (
+            frame.path(times[at]).against(x0) for at in (place, place + 1, (place // stretch + 1) * stretch)
+        )
+        x = mix(x0, eps, now)
+        # the teacher's step along its curve, and where the student leaps from there; nothing is learned from this side
         teacher = params[s.network + TEACHER]
         seen = guided(lambda x, p, label: answer(teacher, label)(x, p), label, guidance)(x, now)
-        seen = jnp.clip(seen, -1, 1)
-        ahead = ddim(Here(x, seen, seen, eps, now.against(x), now.against(x), then.against(x)))
+        ahead = step_to(x, jnp.clip(seen, -1, 1), now, then)
         told = answer(params[s.network], label)(ahead, then)
-        wanted = jax.lax.stop_gradient(jnp.where(then.against(x).sigma > 0, jnp.clip(told, -1, 1), ahead))
-        error = answer(params[s.network], label)(x, now) - wanted
+        there = jnp.where(then.t > end.t, step_to(ahead, jnp.clip(told, -1, 1), then, end), ahead)
+        error = answer(params[s.network], label)(x, now) - jax.lax.stop_gradient(leading(x, there, now, end))
         loss = (jnp.sqrt(error**2 + s.huber**2) - s.huber).mean()  # Song & Dhariwal 2024, eq. 7
         return loss, (extra, {"loss/consistency": loss, "loss/error": jnp.mean(error**2)})
 

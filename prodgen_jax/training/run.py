@@ -14,6 +14,7 @@ from prodgen_jax.data.captions import TEXT, Vocabulary, vocabulary
 from prodgen_jax.data.prepared import PreparedSet
 from prodgen_jax.errors import InputError
 from prodgen_jax.methods import METHODS, Spec
+from prodgen_jax.methods.consistency import TEACHER
 from prodgen_jax.methods.core import Method, Params, State, init_state
 from prodgen_jax.methods.spec import choose
 from prodgen_jax.training.checkpoint import Checkpoints
@@ -103,7 +104,7 @@ class Run:
 
     @cached_property
     def params(self) -> Params:
-        return read_params(self.path, self._like.averaged) if self.is_file else self._restored[0].averaged
+        return read_params(self.path, drawing(self._like.averaged)) if self.is_file else self._restored[0].averaged
 
     @property
     def step(self) -> int:
@@ -125,6 +126,11 @@ class Run:
         return read_metrics(self.path / "metrics.jsonl")
 
 
+def drawing(params: Params) -> Params:
+    """Without the teacher, whom a student no longer asks."""
+    return {name: group for name, group in params.items() if not name.endswith(TEACHER)}
+
+
 def export(run: Run, path: str | Path, numbers: str = "bf16", settings: Mapping | None = None) -> None:
     """The run's averaged parameters and all that builds its method again, as one file that `open_run` opens.
 
@@ -137,7 +143,7 @@ def export(run: Run, path: str | Path, numbers: str = "bf16", settings: Mapping 
     begun = run.config["start"] and Path(run.config["start"]).name  # where it lay is nobody's business
     how = {name: Path(value).name if name == "eye" else value for name, value in made.settings().items()}
     facts = {**run.config, "settings": how, "start": begun, "step": run.step, "seconds": run.seconds}
-    save_weights(path, run.params, facts, numbers)
+    save_weights(path, drawing(run.params), facts, numbers)
 
 
 def open_run(path: str | Path) -> Run:

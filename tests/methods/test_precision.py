@@ -62,7 +62,10 @@ def step(method, state, batch):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["dcgan", "wgan_gp", "stylegan", "vae", "ddpm", "flow"])  # all products: below
+@pytest.mark.parametrize(
+    "name",
+    ["dcgan", "vae", "ddpm", *(pytest.param(name, marks=pytest.mark.long) for name in ("wgan_gp", "stylegan", "flow"))],
+)  # all products: below
 def test_a_step_in_bf16_is_a_step(start, batch, name):
     """Close to the step in float32 but not the same one, and all that lasts is float32 as before."""
     (_, wanted), (after, seen) = (step(*start(name, precision), batch) for precision in ("fp32", "bf16"))

@@ -81,7 +81,7 @@ def test_a_dispatch_over_a_size_s_end_is_the_same_run(grown, noise_set):
     jax.tree.map(partial(np.testing.assert_allclose, rtol=2e-3, atol=2e-5), *ends)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_devices_do_not_matter_at_any_size(grown):
     images = jax.random.uniform(jax.random.key(1), (4, SIZE, SIZE, 3), minval=-1)
 

@@ -121,7 +121,7 @@ def test_what_one_process_is_asked_all_do_at_the_same_step(train, tmp_path):
     assert said in first.err and said in second.err
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_what_one_process_cannot_do_ends_all(train, tmp_path):
     """Before the first step: other settings; what is no set; a run that is there already; and in a step: no number."""
     out = tmp_path / "run"

@@ -68,10 +68,14 @@ TWINS = (
 )
 
 
+FEW = ("dcgan", "vqvae", "ddpm")  # two players, a codebook from all devices' pictures, and one player
+REST = tuple(name for name in METHODS if name not in TWINS + FEW)
+
+
 @pytest.mark.slow
-def test_one_device_equals_eight(tiny, tiny_recipe, finish):
+@pytest.mark.parametrize("names", [FEW, pytest.param(REST, marks=pytest.mark.long)], ids=["few", "rest"])
+def test_one_device_equals_eight(tiny, tiny_recipe, finish, names):
     """Every loss that is written once."""
-    names = [name for name in METHODS if name not in TWINS]
     recipes = {name: [name, tiny_recipe(name, width=16).settings()] for name in names}
     for ends in on_devices(finish, tiny, recipes, (1, 8)).values():
         agree(ends, ends["1"][1])
