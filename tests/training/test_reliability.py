@@ -19,6 +19,13 @@ import reliability_lab as laboratory  # noqa: E402
 
 ELSEWHERE = ("another", "an infinity", "a pickle", "pickles")  # what test_fit and the test below hold faster
 CASES = {name: case for name, case in matrix.cases(moments=2, seed=11).items() if not name.startswith(ELSEWHERE)}
+LONG = {
+    "a NaN, nan=skip",
+    "Ctrl-C",
+    "SIGTERM",
+    "kill -9, moment 1",
+    "two processes on one folder",
+}  # beside the like of it
 DISKS = ("full disk", "read-only folder")
 
 
@@ -38,7 +45,7 @@ def may_mount(folder):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("name", [pytest.param(name, marks=[pytest.mark.long] * (name in LONG)) for name in CASES])
 def test_a_bad_end_loses_nothing(lab, name, tmp_path):
     if name in DISKS and not may_mount(tmp_path / "disk"):
         pytest.skip("mounting a small disk needs root")
