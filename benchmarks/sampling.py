@@ -22,7 +22,7 @@ from prodgen_jax.evaluation.control import accuracy, as_in_training, control_net
 from prodgen_jax.evaluation.figures import BLUE, GREEN, GREY, VERMILION, canvas, heading, markdown, picture, save_figure
 from prodgen_jax.evaluation.intervals import of_measures
 from prodgen_jax.evaluation.sets import frechet_distance, precision_recall
-from prodgen_jax.sampling.sample import PORTION, draw, image_keys
+from prodgen_jax.sampling.sample import draw, image_keys
 from prodgen_jax.training.features import feature_network
 from prodgen_jax.training.run import export
 
@@ -35,6 +35,7 @@ TWICE_OVER = "4 leaps, asked 8 times"
 SCALES = (1.0, 1.5, 2.0, 3.0, 5.0)
 AT = {"sampler": "dpmpp2m", "sample_steps": 18}  # where guidance is varied
 READ = ("articleType", "baseColour")
+AT_ONCE = 64  # pictures of a timed call
 TWICE = {"heun": 2}  # evaluations of a step
 
 
@@ -66,16 +67,16 @@ class Bench:
         return {**self.quality(images, asked), "shown": images[:COLUMNS].tolist()}
 
     def speed(self, run, settings: dict) -> float:
-        """Pictures a second once compiled, in portions as `prodgen sample` draws them: the median of a few."""
+        """Pictures a second once compiled: the median of a few."""
         method = run.sampling_with(settings)
-        cond = spoken(run, self.prepared, as_in_training(run, self.prepared, PORTION, SEED))
+        cond = spoken(run, self.prepared, as_in_training(run, self.prepared, AT_ONCE, SEED))
         sampler, seconds = jax.jit(method.sample), []
-        part = {name: values[:PORTION] for name, values in cond.items()}
+        part = {name: values[:AT_ONCE] for name, values in cond.items()}
         for _ in range(1 + CALLS):
             begun = time.perf_counter()
-            jax.block_until_ready(sampler(run.params, image_keys(SEED, 0, PORTION), part))
+            jax.block_until_ready(sampler(run.params, image_keys(SEED, 0, AT_ONCE), part))
             seconds.append(time.perf_counter() - begun)
-        return PORTION / float(np.median(seconds[1:]))
+        return AT_ONCE / float(np.median(seconds[1:]))
 
 
 def evaluations(settings: dict) -> int:

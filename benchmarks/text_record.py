@@ -10,9 +10,7 @@ import sys
 from prodgen_jax import evaluate, open_prepared, open_run
 from prodgen_jax.evaluation.control import control_network
 from prodgen_jax.evaluation.runs import draw_asked, write_record
-from prodgen_jax.training.fit import use_compilation_cache
 
-use_compilation_cache()
 data, model = sys.argv[1:]
 prepared = open_prepared(data)
 images, asked = draw_asked(open_run(f"{model}.safetensors"), prepared, 1000, 0)

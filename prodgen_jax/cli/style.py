@@ -35,14 +35,12 @@ def run(args: argparse.Namespace) -> None:
     from prodgen_jax.data.images import save_png
     from prodgen_jax.sampling.edit import check_places, mask_of, open_photo
     from prodgen_jax.sampling.style import stylize
-    from prodgen_jax.training.fit import use_compilation_cache
     from prodgen_jax.training.run import open_run
 
     paths = [path for given in args.photos for path in listed(Path(given))]
     places = [Path(args.out) / f"{path.stem}.png" for path in paths]
     check_places(paths, places)
     styles = shares(args.style)
-    use_compilation_cache()
     model, photos = open_run(args.model), [np.asarray(open_photo(path)) for path in paths]
     changes = [mask_of(args.only, photo) for photo in photos] if args.only else None
     how = {name: getattr(args, name) for name in ("strength", "stages", "steps", "size", "seed")}

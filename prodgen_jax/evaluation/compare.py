@@ -30,13 +30,13 @@ from prodgen_jax.evaluation.runs import evaluate_run, write_record
 from prodgen_jax.evaluation.tables import markdown, plain
 from prodgen_jax.methods.core import AXIS, Method, due, init_state, train_step
 from prodgen_jax.methods.spec import Spec
-from prodgen_jax.sampling.sample import PORTION, image_keys
+from prodgen_jax.sampling.sample import image_keys
 from prodgen_jax.training.features import FeatureNetwork, feature_network
 from prodgen_jax.training.fit import fit
 from prodgen_jax.training.recipe import Recipe, recipe
 from prodgen_jax.training.run import Run
 
-WARM = 3  # timed calls of a compiled sampler
+AT_ONCE, WARM = 64, 3  # pictures in a timed call of a compiled sampler, and such calls
 SHOWN = {"FCD": "fcd", "precision": "precision", "recall": "recall", "coverage": "coverage"}
 
 
@@ -186,14 +186,14 @@ def steps_for(flop: float, made: Recipe, spec: Spec) -> int:
 
 
 def sampling_speed(run: Run) -> float:
-    """Pictures per second of the compiled sampler, warm: the median of three calls of 64."""
-    sampler, keys, seconds = jax.jit(run.method.sample), image_keys(0, 0, PORTION), []
-    nothing = {name: unsaid(name, PORTION) for name in run.method.conditions}
+    """Pictures per second of the compiled sampler, warm: the median of three calls."""
+    sampler, keys, seconds = jax.jit(run.method.sample), image_keys(0, 0, AT_ONCE), []
+    nothing = {name: unsaid(name, AT_ONCE) for name in run.method.conditions}
     for _ in range(1 + WARM):
         begun = time.perf_counter()
         jax.block_until_ready(sampler(run.params, keys, nothing))
         seconds.append(time.perf_counter() - begun)
-    return PORTION / float(np.median(seconds[1:]))
+    return AT_ONCE / float(np.median(seconds[1:]))
 
 
 # --- the table ----------------------------------------------------------------------------------------------------

@@ -14,7 +14,6 @@ from prodgen_jax.evaluation.translation import paired_report, translated
 from prodgen_jax.evaluation.unpaired import unpaired_lines, unpaired_report
 from prodgen_jax.sampling.sample import draw, sample
 from prodgen_jax.training.features import FeatureNetwork, feature_network
-from prodgen_jax.training.fit import use_compilation_cache
 from prodgen_jax.training.run import Run
 
 
@@ -33,7 +32,6 @@ def evaluate_run(
     """(the record of n samples, the samples). options: `evaluate`'s. A conditional run's record says what leaks;
     that of a run that begins from pictures, how close it came to the held-out photos that it was shown a part of. One
     that learned without pairs has a record of its own, in which `unpaired` alone is measured, and no samples."""
-    use_compilation_cache()
     if run.method.style is not None:
         raise InputError(
             f"{run.path}: gives pictures another look, for which there is no right answer; see `prodgen style`"

@@ -17,7 +17,7 @@ from prodgen_jax.data.foreground import silhouette
 from prodgen_jax.data.images import square, to_rgb, to_signed, to_uint8
 from prodgen_jax.errors import InputError
 from prodgen_jax.methods.samplers import Kept
-from prodgen_jax.sampling.sample import PORTION, conditions, image_keys
+from prodgen_jax.sampling.sample import conditions, image_keys, portion
 from prodgen_jax.training.run import Run
 
 Photo = UInt8[np.ndarray, "h w 3"]
@@ -68,8 +68,8 @@ def check(run: Run, method, photos: Sequence[Photo], strength: float, changes: S
 def play(edit, params, small, anew, cond, seed: int, strength: float) -> UInt8[np.ndarray, "n h w 3"]:
     """`edit` over portions, each picture with the key of its place; the last portion is filled up."""
     compiled, done, n = jax.jit(edit), [], len(small)
-    for start in range(0, n, PORTION):
-        rows = np.minimum(np.arange(start, start + min(PORTION, n)), n - 1)
+    for start in range(0, n, portion()):
+        rows = np.minimum(np.arange(start, start + min(portion(), n)), n - 1)
         kept = Kept(jnp.asarray(to_signed(small[rows])), jnp.asarray(~anew[rows][..., None], jnp.float32))
         part = {name: values[rows] for name, values in cond.items()}
         done.append(to_uint8(np.asarray(compiled(params, image_keys(seed, start, len(rows)), part, kept, strength))))

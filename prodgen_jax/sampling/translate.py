@@ -12,7 +12,7 @@ from prodgen_jax.data.images import square, to_signed, to_uint8
 from prodgen_jax.data.tasks import ENLARGED, enlarged
 from prodgen_jax.errors import InputError
 from prodgen_jax.methods.core import SOURCE
-from prodgen_jax.sampling.sample import PORTION, conditions, draw
+from prodgen_jax.sampling.sample import conditions, draw, portion
 from prodgen_jax.training.run import Run
 
 Photos = UInt8[np.ndarray, "n s s 3"]
@@ -26,7 +26,8 @@ def sources(run: Run, images: UInt8[Array, "n s s 3"]) -> Float[np.ndarray, "n s
 
 
 def portions(images: UInt8[Array, "n s s 3"]) -> list[UInt8[np.ndarray, "m s s 3"]]:
-    return [np.asarray(images[start : start + PORTION]) for start in range(0, len(images), PORTION)]
+    at_once = portion()
+    return [np.asarray(images[start : start + at_once]) for start in range(0, len(images), at_once)]
 
 
 def translate(

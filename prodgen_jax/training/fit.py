@@ -2,7 +2,6 @@
 
 import json
 import math
-import os
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, nullcontext
 from functools import partial
@@ -24,7 +23,7 @@ from prodgen_jax.training.keeper import Clock, Follower, Keeper, Sheets
 from prodgen_jax.training.lock import alone
 from prodgen_jax.training.loop import Tick, check, loop
 from prodgen_jax.training.recipe import FitSettings, Recipe
-from prodgen_jax.training.run import BEST, Run, config_of, open_run
+from prodgen_jax.training.run import BEST, Run, config_of, open_run, use_compilation_cache
 from prodgen_jax.training.start import check_start, first_state
 from prodgen_jax.training.stop import Stop
 from prodgen_jax.training.track import Metrics, Numbers
@@ -42,13 +41,6 @@ LEAST = {  # of the housekeeping's settings
     "eval_images": 0,
     "patience": 0,
 }
-
-
-def use_compilation_cache() -> None:
-    """Keeps compiled steps in the user's cache folder, so that a second start compiles nothing."""
-    if jax.config.jax_compilation_cache_dir is None:
-        home = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache"))
-        jax.config.update("jax_compilation_cache_dir", str(home / "prodgen_jax" / "xla"))
 
 
 def enter(out: Path, config: dict, resume: bool) -> None:

@@ -2,6 +2,7 @@
 `tensorboard/`."""
 
 import json
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -146,11 +147,19 @@ def export(run: Run, path: str | Path, numbers: str = "bf16", settings: Mapping 
     save_weights(path, drawing(run.params), facts, numbers)
 
 
+def use_compilation_cache() -> None:
+    """Keeps compiled steps and samplers in the user's cache folder, so that a second start compiles nothing."""
+    if jax.config.jax_compilation_cache_dir is None:
+        home = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache"))
+        jax.config.update("jax_compilation_cache_dir", str(home / "prodgen_jax" / "xla"))
+
+
 def open_run(path: str | Path) -> Run:
     """The run in a folder; `RUN/best` is the same run with its best parameters. InputError if it is none.
 
     FILE.safetensors: a model made by `export`; `pretrained:NAME`: one that comes with the package. Neither has metrics.
     """
+    use_compilation_cache()
     if str(path).startswith(PREFIX):
         path = shipped(str(path).removeprefix(PREFIX))
     if Path(path).suffix == SUFFIX:

@@ -9,14 +9,14 @@ from PIL import Image
 
 from prodgen_jax.errors import InputError
 from prodgen_jax.methods import METHODS
-from prodgen_jax.sampling.sample import PORTION, conditions, load_samples, sample, save_samples
+from prodgen_jax.sampling.sample import conditions, load_samples, portion, sample, save_samples
 from prodgen_jax.training.fit import fit
 from prodgen_jax.training.run import open_run
 
 
 @pytest.fixture(scope="module")
 def pictures(run):
-    return sample(run, PORTION + 5, seed=3)
+    return sample(run, portion() + 5, seed=3)
 
 
 @pytest.fixture(scope="module")
@@ -27,7 +27,7 @@ def conditional(tiny, tiny_recipe, tmp_path_factory):
 
 def test_pictures(pictures):
     images, labels = pictures
-    assert images.shape == (PORTION + 5, 8, 8, 3) and images.dtype == np.uint8 and labels == {}
+    assert images.shape == (portion() + 5, 8, 8, 3) and images.dtype == np.uint8 and labels == {}
     assert len(np.unique(images.reshape(len(images), -1), axis=0)) == len(images)
 
 
