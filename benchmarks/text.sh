@@ -11,8 +11,10 @@ here=$(cd "$(dirname "$0")" && pwd)
 prodgen() { taskset -c "$core" python -m prodgen_jax.cli "$@"; }
 
 prodgen train unclip "$data" --out "$work/unclip32" --steps "$steps" --set batch=64 --set first_stage=1500 --resume
-for prior in true false; do
-    prodgen export "$work/unclip32" --out "$work/prior-$prior.safetensors" --set prior=$prior --set sample_steps=12
-    [ -e "$work/prior-$prior.json" ] || taskset -c "$core" python "$here/text_record.py" "$data" "$work/prior-$prior"
-done
+drawn() { # NAME settings...: samples with these settings, measured
+    prodgen export "$work/unclip32" --out "$work/$1.safetensors" --set sample_steps=12 "${@:2}"
+    [ -e "$work/$1.json" ] || taskset -c "$core" python "$here/text_record.py" "$data" "$work/$1"
+}
+drawn no-prior --set prior=false
+for scale in 1 2 3; do drawn "prior-$scale" --set prior_guidance=$scale; done
 python "$here/text_page.py" "$data" "$work" --out docs/results --note "${NOTE:-}"

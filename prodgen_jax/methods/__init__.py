@@ -54,7 +54,7 @@ METHODS = {
     "edm": Family(EDMSettings, edm, (*SAMPLING, "sigma_min", "sigma_max", "rho")),
     "flow": Family(FlowSettings, flow, SAMPLING),
     "latent": Family(LatentSettings, latent, SAMPLING),
-    "unclip": Family(UnCLIPSettings, unclip, (*SAMPLING, "prior")),
+    "unclip": Family(UnCLIPSettings, unclip, (*SAMPLING, "prior", "prior_guidance")),
     "pix2pix": Family(Pix2PixSettings, pix2pix),
     "pix2pixhd": Family(Pix2PixHDSettings, pix2pix),
     "srgan": Family(SRGANSettings, pix2pix),

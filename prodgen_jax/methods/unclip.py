@@ -23,6 +23,7 @@ from prodgen_jax.methods.core import Method, Turn
 from prodgen_jax.methods.denoiser import check, denoiser, denoising_loss, estimate
 from prodgen_jax.methods.diffusion import FlowSettings, flow_frame
 from prodgen_jax.methods.gan import fold, normal
+from prodgen_jax.methods.guidance import blend
 from prodgen_jax.methods.precision import opened
 from prodgen_jax.methods.samplers import sample_loop
 from prodgen_jax.methods.spec import EMBEDDING, Spec
@@ -41,6 +42,7 @@ class UnCLIPSettings(FlowSettings, TowerSettings):
     prior_width: int = 256  # numbers inside the prior
     prior_depth: int = 4  # its blocks
     prior_lr: float = 1e-3  # Adam's step size there
+    prior_guidance: float = 2.0  # how far the line moves its draws; 1 is off, above 1 exaggerates what the words say
 
 
 class Prior:
@@ -69,9 +71,15 @@ class Prior:
         return loss, (extra, {"loss/prior": loss})
 
     def draw(self, params, keys, line: Float[Array, "b d"], said: Bool[Array, "b"]) -> Float[Array, "b d"]:
-        net, frame = self.told(params, line, said), self.frame
-        points = frame.path(frame.times)
-        return sample_loop(lambda x, p: estimate(frame, net, x, p), frame.rule, points, keys, line.shape[1:])
+        """An embedding for each line, or for nothing said; guided (Ho & Salimans 2022, eq. 6)."""
+        frame, scale = self.frame, self.s.prior_guidance
+        net, blank = self.told(params, line, said), self.told(params, line, jnp.zeros_like(said))
+
+        def denoise(x, p):
+            known = estimate(frame, net, x, p)
+            return known if scale == 1 else blend(known, estimate(frame, blank, x, p), scale, 0.0)
+
+        return sample_loop(denoise, frame.rule, frame.path(frame.times), keys, line.shape[1:])
 
 
 def decoder_of(s: UnCLIPSettings, spec: Spec) -> Method:
@@ -89,6 +97,8 @@ def unclip(s: UnCLIPSettings, spec: Spec) -> Method:
     for name in ("first_stage", "embedding", "prior_width", "prior_depth"):
         if getattr(s, name) < 1:
             raise InputError(f"{name}={getattr(s, name)}: must be 1 or more")
+    if not 0 <= s.prior_guidance < math.inf:
+        raise InputError(f"prior_guidance={s.prior_guidance}: must be a number from 0 on; 1 is off")
     check("unclip", s, spec)
     towers, prior, unit = Towers(s, spec, s.precision), Prior(s), math.sqrt(s.embedding)
     decoder, begins = decoder_of(s, spec), s.first_stage

@@ -2,8 +2,11 @@
 
 from dataclasses import replace
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
+from flax import nnx
 from PIL import Image
 
 from prodgen_jax.cli import main
@@ -13,7 +16,7 @@ from prodgen_jax.evaluation.retrieval import embed, found, recall_at
 from prodgen_jax.methods import Spec
 from prodgen_jax.methods.adapt import named
 from prodgen_jax.methods.core import due
-from prodgen_jax.methods.unclip import UnCLIPSettings, unclip
+from prodgen_jax.methods.unclip import Prior, UnCLIPSettings, unclip
 from prodgen_jax.sampling.sample import read, sample
 from prodgen_jax.training.fit import fit, fresh
 from prodgen_jax.training.start import begun_from
@@ -34,6 +37,27 @@ def test_the_towers_play_first_and_then_stay():
     assert [turn.trains for turn in method.turns] == ["towers", "prior", "unet"]
     assert [due(method, step) for step in (1, 2)] == [(True, False, False), (False, True, True)]
     assert set(method.ema) == {"prior", "unet"} and method.conditions == ("text",)
+
+
+def test_guidance_of_the_prior_goes_on_from_nothing_said_through_the_line():
+    """One step of a flow is its estimate, so the draws lie on a line in the scale."""
+    keys, line = jax.random.split(jax.random.key(0), 3), jax.random.normal(jax.random.key(1), (3, 8))
+    said = jnp.array([True, True, False])
+
+    def drawn(scale, said):
+        small = {"sample_steps": 1, "embedding": 8, "prior_width": 8, "prior_depth": 1}
+        prior = Prior(UnCLIPSettings(**small, prior_guidance=scale))
+        net = nnx.state(prior.build(jax.random.key(2)), nnx.Param)
+        leaves, tree = jax.tree.flatten(net)
+        moved = [
+            x + 0.1 * jax.random.normal(jax.random.fold_in(jax.random.key(3), i), x.shape) for i, x in enumerate(leaves)
+        ]
+        return prior.draw({"prior": jax.tree.unflatten(tree, moved)}, keys, line, said)
+
+    asked, nothing = drawn(1.0, said), drawn(1.0, jnp.zeros(3, bool))
+    assert float(jnp.abs(asked - nothing)[:2].min()) > 1e-6
+    np.testing.assert_allclose(drawn(3.0, said), nothing + 3 * (asked - nothing), atol=1e-5)
+    np.testing.assert_array_equal(drawn(3.0, said)[2], nothing[2])
 
 
 @pytest.mark.long
@@ -99,6 +123,7 @@ def test_words_keep_their_rows_on_another_catalogue(made):
         ({"condition": ("colour",)}, SPEC, "condition=colour: an unclip is told text alone"),
         ({"task": "grey"}, SPEC, "task=grey: an unclip begins from words"),
         ({"first_stage": 0}, SPEC, "first_stage=0: must be 1 or more"),
+        ({"prior_guidance": -1.0}, SPEC, "prior_guidance=-1.0: must be a number from 0 on"),
         ({}, Spec(8), "this set has no words to read"),
         ({"multipliers": (1,)}, Spec(12, 3, {}, 5), "12 px are not a multiple of 8"),
     ],
