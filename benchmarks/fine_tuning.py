@@ -21,7 +21,7 @@ from prodgen_jax.data.prepared import PreparedSet
 from prodgen_jax.evaluation.compare import cell
 from prodgen_jax.evaluation.control import as_in_training, control_network
 from prodgen_jax.evaluation.copies import find_copies
-from prodgen_jax.evaluation.figures import BLUE, GREEN, GREY, VERMILION, canvas, heading, markdown, save_figure
+from prodgen_jax.evaluation.figures import BLUE, GREEN, GREY, ORANGE, VERMILION, canvas, heading, markdown, save_figure
 from prodgen_jax.evaluation.intervals import over_seeds
 from prodgen_jax.evaluation.sets import frechet_distance, precision_recall
 from prodgen_jax.methods.adapt import LORA, named
@@ -30,7 +30,7 @@ from prodgen_jax.training.features import feature_network
 from prodgen_jax.training.run import Run
 
 COLUMN, COLOR = "articleType", "baseColour"
-WAYS = {"scratch": GREY, "full": BLUE, "frozen": GREEN, "lora": VERMILION}
+WAYS = {"scratch": GREY, "scratch-long": ORANGE, "full": BLUE, "frozen": GREEN, "lora": VERMILION}
 SEEDS, N, COLUMNS = 3, 500, 14
 SAMPLER = {"sampler": "dpmpp2m", "sample_steps": 20}
 LEAST = 15  # held-out photos of a color that one is asked for
@@ -41,24 +41,26 @@ HEAD = (
     "work), python {python}, jax {jax}. A DDPM learned from {others:,} photos of the public 'Fashion Product Images "
     "(Small)' catalogue at 32 px, without a single one of {kind}, for {minutes:.0f} minutes ({base:,} steps), told the "
     "color. It then meets {train} photos of {kind}, {share:.1%} of the {all:,} that the shop has, and {held:,} that it "
-    "never sees are what its samples are measured against. Each way has {steps} steps of {batch}, from nothing three "
-    "times as many; {val} more photos are for validation."
+    "never sees are what its samples are measured against. Each way has {steps} steps of {batch}; {val} more photos "
+    "are for validation."
 )
 WAY_TEXT = (
-    "*scratch*: nothing learned before. *full*: all parameters go on from the trained ones. *frozen*: the way down, "
-    "the middle and the embeddings stay. *lora*: a matrix of rank {rank} beside each kernel, and the kernels stay. "
-    "*Trained*: the share of the network's parameters. *Copies*: samples that are one of the {train} photos, to an eye "
-    "that takes {alarms:.1%} of photos that nobody trained on for such. *Colors*: samples that a second network reads "
-    "as asked, as it does held-out photos ({seen}: {real[seen]:.0%}; {unseen}: {real[unseen]:.0%}). {n} samples a "
-    "seed, {sampler[sample_steps]} steps of {sampler[sampler]}; the mean of {seeds} seeds stands with half of its 95 % "
-    "interval. Half of the held-out photos against the other half have FCD {floor:.3g}."
+    "*scratch*: nothing learned before; *scratch-long*: with three times the steps. *full*: all parameters go on from"
+    " the trained ones. *frozen*: the way down, the middle and the embeddings stay. *lora*: a matrix of rank {rank} "
+    "beside each kernel, and the kernels stay. *Trained*: the share of the network's parameters. *Copies*: samples "
+    "that are one of the {train} photos, to an eye that takes {alarms:.1%} of photos that nobody trained on for such."
+    " *Colors*: samples that a second network reads as asked, as it does held-out photos ({seen}: {real[seen]:.0%}; "
+    "{unseen}: {real[unseen]:.0%}). {n} samples a seed, {sampler[sample_steps]} steps of {sampler[sampler]}; the mean"
+    " of {seeds} seeds stands with half of its 95 % interval. Half of the held-out photos against the other half have"
+    " FCD {floor:.3g}."
 )
 STOP_TEXT = (
     "The same runs, each at the check where its validation loss was lowest. That loss is decided at middle and low "
     "noise, by how edges and cloth look. What kind of thing is drawn is decided where nearly all is noise, and that "
     "hardly counts in it."
 )
-GAIN = "Of what full fine-tuning gains over scratch in FCD, adapters have {lora:.0%} and frozen parts {frozen:.0%}."
+GAIN = "Of what full fine-tuning gains in FCD, over {begun}: adapters have {lora:.0%}, frozen parts {frozen:.0%}."
+FROM = {"scratch": "scratch at equal steps", "scratch-long": "scratch with three times the steps"}
 
 
 def part(catalog: Path, work: Path, kind: str) -> None:
@@ -177,7 +179,8 @@ def page(whole: PreparedSet, work: Path, out: Path, note: str) -> None:
     }
     (place / "found.json").write_text(json.dumps(stops, indent=1))
     half = len(bench.held) // 2
-    gain = {way: stops["last"]["scratch"]["fcd"][0] - at["fcd"][0] for way, at in stops["last"].items()}
+    fcd = {way: at["fcd"][0] for way, at in stops["last"].items()}
+    gains = {begun: {way: fcd[begun] - fcd[way] for way in ("full", "lora", "frozen")} for begun in FROM}
     one = open_run(work / "runs" / "lora" / "0")
     values = new.attributes[COLOR]
     said = {
@@ -194,8 +197,9 @@ def page(whole: PreparedSet, work: Path, out: Path, note: str) -> None:
     text += [f"**Note.** {note}", ""] if note else []
     text += ["![samples of each way](fine_tuning/samples.png)", ""]
     text += [table(stops["last"]), "", WAY_TEXT.format(**said), ""]
-    if gain["full"] > 0:
-        text += [GAIN.format(**{way: gain[way] / gain["full"] for way in ("lora", "frozen")}), ""]
+    for begun, gain in gains.items():
+        if gain["full"] > 0:
+            text += [GAIN.format(begun=FROM[begun], **{way: more / gain["full"] for way, more in gain.items()}), ""]
     text += ["## Where the validation loss is lowest", "", STOP_TEXT, "", table(stops["best"]), ""]
     text += ["![validation loss of each way](fine_tuning/curves.png)", ""]
     (out / "fine_tuning.md").write_text("\n".join(text), encoding="utf-8")

@@ -5,7 +5,8 @@
 #   [NOTE="what was different"] benchmarks/fine_tuning.sh CATALOG.csv PHOTOS.zip WHOLE_SET WORK MINUTES STEPS CORE
 #
 # WHOLE_SET: the catalogue, prepared; its networks measure. MINUTES: of the training before, on all else. STEPS: of each
-# way, three times as many from nothing. CORE: the core that all of them run on, one after the other. What is finished in WORK is not done again.
+# way; from nothing also three times as many. CORE: the core that all of them run on, one after the other. What is
+# finished in WORK is not done again.
 set -euo pipefail
 catalog=$1 photos=$2 whole=$3 work=$4 minutes=$5 steps=$6 core=$7
 here=$(cd "$(dirname "$0")" && pwd)
@@ -26,7 +27,8 @@ prepared others
 prepared new --val 0.02 --test 0.945
 prodgen train ddpm "$work/others" --out "$work/base" --minutes "$minutes" --set condition=baseColour --resume
 from=(--from "$work/base")
-tuned scratch $((3 * steps)) --set condition=baseColour
+tuned scratch "$steps" --set condition=baseColour
+tuned scratch-long $((3 * steps)) --set condition=baseColour
 tuned full "$steps" "${from[@]}" --set lr=5e-4
 tuned frozen "$steps" "${from[@]}" --set lr=1e-3 --set freeze=down,middle,embedding
 tuned lora "$steps" "${from[@]}" --set lr=5e-3 --set adapt=lora
