@@ -1,4 +1,4 @@
-"""Training steps of this package and of PyTorch, taking turns on the same machine: `make bench`.
+"""Training steps and samples of this package and of PyTorch, taking turns on the same machine: `make bench`.
 
     python benchmarks/speed.py --torch .venv-torch/bin/python --out docs/benchmarks.md
 
@@ -27,6 +27,14 @@ SIDES = {
     "torch.compile": ["--mode", "compile"],
     "torch.compile, channels_last": ["--mode", "compile", "--layout", "channels_last"],
 }
+ONCE = (("-", 0, 1),)  # one evaluation makes a picture
+DRAWN = {  # (sampler, its steps, evaluations of the network)
+    "dcgan": ONCE,
+    "vae": ONCE,
+    "ddpm": (("ddim", 18, 18), ("dpmpp2m", 18, 18), ("heun", 9, 17), ("ancestral", 18, 18)),
+    "dit": (("dpmpp2m", 18, 18),),
+}
+CALLS = {1: 4, 64: 1}  # {pictures of a call: calls in each round}
 
 STARTS = {"jax": "import jax", "package": "import prodgen_jax, prodgen_jax.cli"}
 
@@ -52,11 +60,9 @@ class Worker:
         self.process.stdin.flush()
         return self.hear()
 
-    def end(self) -> dict:
+    def end(self) -> None:
         self.process.stdin.close()
-        facts = self.hear()
         self.process.wait()
-        return facts
 
 
 def ours(method: str, size: int, feed: str = "resident") -> Worker:
@@ -67,6 +73,11 @@ def ours(method: str, size: int, feed: str = "resident") -> Worker:
 def theirs(python: str, method: str, size: int, side: str, device: str) -> Worker:
     command = [python, str(HERE / "speed_torch.py"), method, f"--size={size}", f"--batch={BATCH[method]}"]
     return Worker(side, [*command, *SIDES[side], f"--device={device}"])
+
+
+def sides(args: argparse.Namespace, method: str, size: int) -> list[Worker]:
+    """This package first, then every side of PyTorch."""
+    return [ours(method, size), *(theirs(args.torch, method, size, side, args.device) for side in SIDES)]
 
 
 def turns(workers: list[Worker], batch: int, rounds: int, seconds: float) -> dict[str, list[float]]:
@@ -80,10 +91,9 @@ def turns(workers: list[Worker], batch: int, rounds: int, seconds: float) -> dic
     return rates
 
 
-def against_torch(args: argparse.Namespace, method: str, size: int) -> dict:
+def against_torch(args: argparse.Namespace, workers: list[Worker], method: str, size: int) -> dict:
     """One row of the table: our rate, each side's, and the ratio to the fastest of them, round by round."""
-    mine = ours(method, size)
-    workers = [mine, *(theirs(args.torch, method, size, side, args.device) for side in SIDES)]
+    mine = workers[0]
     parameters = {w.name: w.facts["parameters"] for w in workers}
     if max(parameters.values()) > 1.01 * min(parameters.values()):
         raise SystemExit(f"{method}: the networks differ in size: {parameters}")
@@ -98,7 +108,7 @@ def against_torch(args: argparse.Namespace, method: str, size: int) -> dict:
         "ratio": median(ratios), "ratio_least": min(ratios), "ratio_most": max(ratios), "rates": rates,
         "compile_s": {w.name: w.facts["compile_s"] for w in workers},
         "flops_per_image": flops / BATCH[method], "share_of_peak": flops / BATCH[method] * rate / peak,
-        "matmul_peak": peak, "peak_mb": {w.name: w.end()["peak_mb"] for w in workers},
+        "matmul_peak": peak, "peak_mb": {w.name: w.ask("peak")["peak_mb"] for w in workers},
         "versions": {w.name: w.facts["version"] for w in workers},
     }  # fmt: skip
 
@@ -114,14 +124,33 @@ def loader(args: argparse.Namespace, method: str, size: int) -> dict:
     return {"method": method, "size": size, "rates": middle, "resident_share": share}
 
 
-def sampling(method: str, size: int) -> dict:
-    """Latency of the compiled sampler at one picture and at 64."""
-    worker, found = ours(method, size), {}
-    for pictures, calls in ((1, 20), (64, 5)):
-        times = sorted(worker.ask(f"sample {pictures} {calls}")["latencies"])
-        found[pictures] = {"p50": median(times), "p95": times[min(len(times) - 1, round(0.95 * len(times)))]}
-    worker.end()
-    return {"method": method, "size": size, **{str(k): v for k, v in found.items()}}
+def sampling(args: argparse.Namespace, workers: list[Worker], method: str, size: int) -> list[dict]:
+    """A row for each sampler: seconds of a warm call on every side, by pictures of the call; all sides take turns.
+
+    PyTorch's sides have DDIM with as many evaluations: a rule costs nothing beside the network.
+    """
+    rows = []
+    for way in DRAWN[method]:
+        seconds = {w.name: {n: [] for n in CALLS} for w in workers}
+        for n, calls in CALLS.items():
+            for worker in workers:
+                worker.ask(f"draw {n} 2 {words(way)}")  # compiles
+            for i in range(args.rounds):
+                for worker in workers if i % 2 == 0 else workers[::-1]:
+                    seconds[worker.name][n] += worker.ask(f"draw {n} {calls} {words(way)}")["latencies"]
+        found = {name: {str(n): at(times) for n, times in by.items()} for name, by in seconds.items()}
+        rows.append({"method": method, "size": size, "way": way, "seconds": found})
+    return rows
+
+
+def words(way: tuple) -> str:
+    return " ".join(map(str, way))
+
+
+def at(times: list[float]) -> dict[str, float]:
+    """Half and 95 % of the calls took no longer."""
+    times = sorted(times)
+    return {"p50": median(times), "p95": times[min(len(times) - 1, round(0.95 * len(times)))]}
 
 
 def importing(runs: int = 5) -> dict[str, float]:
@@ -157,12 +186,16 @@ def main() -> None:
     print("import: " + ", ".join(f"{name} {seconds:.2f} s" for name, seconds in found["import"].items()), flush=True)
     for size in sizes:
         for method in methods:
-            found["speed"].append(row := against_torch(args, method, size))
+            workers = sides(args, method, size)
+            found["speed"].append(row := against_torch(args, workers, method, size))
             print(f"{method} {size} px: {row['rate']:,.0f} images/s, {row['ratio']:.2f} x {row['best']}", flush=True)
+            if size == sizes[0]:
+                found["sampling"] += sampling(args, workers, method, size)
+            for worker in workers:
+                worker.end()
             write(args.out, found)
         for method in methods if size == sizes[0] else []:
             found["loader"].append(loader(args, method, size))
-            found["sampling"].append(sampling(method, size))
             write(args.out, found)
     found["memory"] = [memory(method, 64, 64) for method in methods if method in ("ddpm", "dit")]
     write(args.out, found)

@@ -1,8 +1,9 @@
-"""The other side of `benchmarks/speed.py`: whole training steps of this package.
+"""The other side of `benchmarks/speed.py`: whole training steps, and samples, of this package.
 
 Says one JSON line when ready, then one for each line it is told: `N` (the seconds of N steps), `flops` (of a step, from
-the compiled code), `matmul` (the peak of this machine, FLOP/s), `sample B N` (seconds of N calls that draw B pictures).
-At the end: peak memory. With `--memory` it says at once what the compiled step holds, and plays nothing.
+the compiled code), `matmul` (the peak of this machine, FLOP/s), `draw PICTURES CALLS SAMPLER STEPS EVALUATIONS` (the
+seconds of each call of the compiled sampler; `-` is a method without one), `peak` (MB of memory so far). With
+`--memory` it says at once what the compiled step holds, and plays nothing.
 """
 
 import argparse
@@ -79,20 +80,25 @@ def step_memory(made: Recipe, spec: Spec) -> float:
     return step.memory_analysis().temp_size_in_bytes / 1e6
 
 
-def latencies(method: Method, batch: int, calls: int) -> list[float]:
-    """Seconds of each warm call of the compiled sampler."""
-    params, sampler, keys = (
-        init_state(method, jax.random.key(0)).averaged,
-        jax.jit(method.sample),
-        image_keys(0, 0, batch),
-    )
-    sampler(params, keys, {}).block_until_ready()
-    seconds = []
-    for _ in range(calls):
-        start = time.perf_counter()
-        sampler(params, keys, {}).block_until_ready()
-        seconds.append(time.perf_counter() - start)
-    return seconds
+class Drawing:
+    """The compiled samplers of one method, each made when it is first asked for."""
+
+    def __init__(self, name: str, settings: dict, spec: Spec):
+        self.name, self.settings, self.spec, self.made = name, settings, spec, {}
+
+    def latencies(self, pictures: int, calls: int, sampler: str, steps: int) -> list[float]:
+        """Seconds of each call."""
+        if (sampler, steps) not in self.made:
+            chosen = {} if sampler == "-" else {"sampler": sampler, "sample_steps": steps}
+            method = recipe(self.name, **self.settings, **chosen).build(self.spec)
+            self.made[sampler, steps] = jax.jit(method.sample), init_state(method, jax.random.key(0)).averaged
+        sample, params = self.made[sampler, steps]
+        seconds, keys = [], image_keys(0, 0, pictures)
+        for _ in range(calls):
+            start = time.perf_counter()
+            jax.block_until_ready(sample(params, keys, {}))
+            seconds.append(time.perf_counter() - start)
+        return seconds
 
 
 def main() -> None:
@@ -109,7 +115,7 @@ def main() -> None:
     if args.memory:
         return say(**{way: step_memory(recipe(name, **settings, **more), spec) for way, more in SAVERS.items()})
     made = recipe(name, **settings)
-    method, split = made.build(spec), random_split(args.size)
+    method, split, drawing = made.build(spec), random_split(args.size), Drawing(name, settings, spec)
     if args.feed == "constant":
         ticks = constant_batch(method, split, args.batch)
     else:
@@ -131,11 +137,12 @@ def main() -> None:
                 say(flops=fmean(islice(flop_by_step(made, spec), period(method))))
             case ["matmul"]:
                 say(matmul=matmul_peak())
-            case ["sample", pictures, calls]:
-                say(latencies=latencies(method, int(pictures), int(calls)))
+            case ["draw", pictures, calls, sampler, steps, _]:
+                say(latencies=drawing.latencies(int(pictures), int(calls), sampler, int(steps)))
+            case ["peak"]:
+                say(peak_mb=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)
             case [n]:
                 say(seconds=play(int(n)))
-    say(peak_mb=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)
 
 
 if __name__ == "__main__":

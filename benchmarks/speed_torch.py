@@ -1,6 +1,8 @@
-"""One side of `benchmarks/speed.py`: whole training steps in PyTorch. It runs in an environment of its own.
+"""One side of `benchmarks/speed.py`: whole training steps, and samples, in PyTorch. It has an environment of its own.
 
-Says one JSON line when ready, then one for each line `N` it is told: the seconds of N steps. At the end: peak memory.
+Says one JSON line when ready, then one for each line that it is told: `N` (the seconds of N steps), `draw PICTURES
+CALLS SAMPLER STEPS EVALUATIONS` (the seconds of each call; DDIM with so many evaluations, whatever the sampler), `peak`
+(MB of memory so far).
 
     python3.11 -m venv .venv-torch && .venv-torch/bin/pip install torch==2.13.0 numpy
 """
@@ -11,6 +13,7 @@ import os
 import resource
 import sys
 import time
+from collections.abc import Callable
 from functools import partial
 
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # waiting threads leave the cores to whoever has its turn
@@ -38,8 +41,9 @@ def main() -> None:
     pixels = torch.randint(0, 256, (2048, 3, args.size, args.size), dtype=torch.uint8, device=args.device)
     to = partial(torch.nn.Module.to, device=args.device, memory_format=layout)
     begun = time.perf_counter()
-    parameters, step = FAMILIES[args.method](
-        args.size, to, torch.compile if args.mode == "compile" else lambda net: net
+    compiled = partial(torch.compile, dynamic=False)  # one program for each shape
+    parameters, step, draw = FAMILIES[args.method](
+        args.size, to, compiled if args.mode == "compile" else lambda net: net
     )
 
     def batch() -> torch.Tensor:
@@ -47,22 +51,32 @@ def main() -> None:
         flip = torch.rand(args.batch, device=args.device) < 0.5
         return torch.where(flip[:, None, None, None], x.flip(-1), x).contiguous(memory_format=layout)
 
-    def play(first: int, n: int) -> float:
+    def timed(run: Callable) -> float:
         start = time.perf_counter()
-        for i in range(first, first + n):
-            step(i, batch())
+        run()
         if args.device != "cpu":
             torch.cuda.synchronize()
         return time.perf_counter() - start
+
+    def play(first: int, n: int) -> float:
+        return timed(lambda: [step(i, batch()) for i in range(first, first + n)])
+
+    def latencies(pictures: int, calls: int, evaluations: int) -> list[float]:
+        with torch.no_grad():
+            return [timed(lambda: draw(pictures, evaluations)) for _ in range(calls)]
 
     play(0, 18)  # both kinds of DCGAN's steps
     say(parameters=parameters, compile_s=round(time.perf_counter() - begun, 2), version=torch.__version__)
     at = 18
     for line in sys.stdin:
-        n = int(line)
-        say(seconds=play(at, n))
-        at += n
-    say(peak_mb=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)
+        match line.split():
+            case ["draw", pictures, calls, _, _, evaluations]:
+                say(latencies=latencies(int(pictures), int(calls), int(evaluations)))
+            case ["peak"]:
+                say(peak_mb=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)
+            case [n]:
+                say(seconds=play(at, int(n)))
+                at += int(n)
 
 
 if __name__ == "__main__":

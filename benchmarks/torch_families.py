@@ -1,12 +1,14 @@
 """The package's methods again in PyTorch, for the speed benchmark: the same turns, losses and draws.
 
-Each family is made by `FAMILIES[name](size, to, wrap)` and returns (parameters, step): `step(i, x)` plays training
-step i on pictures x, float [b 3 h w] in [-1, 1]. `to` moves a network, `wrap` is torch.compile or the identity.
+Each family is made by `FAMILIES[name](size, to, wrap)` and returns (parameters, step, draw): `step(i, x)` plays
+training step i on pictures x, float [b 3 h w] in [-1, 1]; `draw(n, evaluations)` makes n pictures, and a denoiser is
+asked so many times for them. `to` moves a network, `wrap` is torch.compile or the identity.
 """
 
 import math
 from collections.abc import Callable
 from functools import partial
+from itertools import pairwise
 
 import torch
 import torch.nn.functional as F
@@ -29,11 +31,15 @@ def adam(net: nn.Module, lr: float, betas: tuple[float, float]) -> torch.optim.O
     return torch.optim.Adam(net.parameters(), lr=lr, betas=betas, fused=True)
 
 
+def device(net: nn.Module) -> torch.device:
+    return next(net.parameters()).device
+
+
 def count(*nets: nn.Module) -> int:
     return sum(p.numel() for net in nets for p in net.parameters())
 
 
-def dcgan(size: int, to: Callable, wrap: Callable) -> tuple[int, Callable]:
+def dcgan(size: int, to: Callable, wrap: Callable) -> tuple[int, Callable, Callable]:
     g, d = to(Ups(size, 128, F.relu)), to(Downs(size, 1, normalize=False))
     opt_g, opt_d, average = adam(g, 5e-4, (0.5, 0.99)), adam(d, 5e-4, (0.5, 0.99)), Average(g)
     fast_g, fast_d = wrap(g), wrap(d)
@@ -51,10 +57,13 @@ def dcgan(size: int, to: Callable, wrap: Callable) -> tuple[int, Callable]:
         d.requires_grad_(True)
         average.update(i)
 
-    return count(g, d), step
+    def draw(n: int, evaluations: int) -> Tensor:
+        return fast_g(torch.randn(n, 128, device=device(g)))
+
+    return count(g, d), step, draw
 
 
-def vae(size: int, to: Callable, wrap: Callable) -> tuple[int, Callable]:
+def vae(size: int, to: Callable, wrap: Callable) -> tuple[int, Callable, Callable]:
     class VAE(nn.Module):
         def __init__(self):
             super().__init__()
@@ -72,11 +81,16 @@ def vae(size: int, to: Callable, wrap: Callable) -> tuple[int, Callable]:
     net = to(VAE())
     opt, average, loss = adam(net, 1e-3, (0.9, 0.999)), Average(net), wrap(net)
 
+    decode = wrap(lambda u: net.decoder(net.prior.inverse(u)))
+
     def step(i: int, x: Tensor) -> None:
         play(opt, loss(x), net, 100.0)
         average.update(i)
 
-    return count(net), step
+    def draw(n: int, evaluations: int) -> Tensor:
+        return decode(torch.randn(n, 64, device=device(net)))
+
+    return count(net), step, draw
 
 
 def log_likelihood(x: Tensor, mean: Tensor, log_scale: Tensor) -> Tensor:
@@ -88,7 +102,7 @@ def log_likelihood(x: Tensor, mean: Tensor, log_scale: Tensor) -> Tensor:
     return torch.where(x < -0.999, -F.softplus(-upper), ends).sum((1, 2, 3))
 
 
-def ddpm(size: int, to: Callable, wrap: Callable, network: Callable = UNet) -> tuple[int, Callable]:
+def ddpm(size: int, to: Callable, wrap: Callable, network: Callable = UNet) -> tuple[int, Callable, Callable]:
     net = to(network())
     opt, average, fast = adam(net, 2e-3, (0.9, 0.99)), Average(net), wrap(net)
     angle = (torch.arange(1001) / 1000 + 0.008) / 1.008 * math.pi / 2
@@ -103,7 +117,17 @@ def ddpm(size: int, to: Callable, wrap: Callable, network: Callable = UNet) -> t
         play(opt, (snr.clamp(max=5) / (snr + 1) * error).mean(), net, 1.0)
         average.update(i)
 
-    return count(net), step
+    def draw(n: int, evaluations: int) -> Tensor:
+        """DDIM (Song 2021), eq. 12 with sigma = 0, for a network that predicts v."""
+        x = torch.randn(n, 3, size, size, device=device(net))
+        times = torch.linspace(1000, 0, evaluations + 1).round().long()
+        for now, then in pairwise(times):
+            v = fast(x, torch.full((n,), now / 1000, device=x.device))
+            a, s = signal[now], noise_level[now]
+            x = signal[then] * (a * x - s * v) + noise_level[then] * (s * x + a * v)
+        return x
+
+    return count(net), step, draw
 
 
 def play(opt: torch.optim.Optimizer, loss: Tensor, net: nn.Module | None = None, clip: float = 0.0) -> None:

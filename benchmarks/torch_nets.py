@@ -75,6 +75,13 @@ class Flow(nn.Module):
             log_det = log_det - log_scale.sum(-1)
         return z, log_det
 
+    def inverse(self, u: Tensor) -> Tensor:
+        for coupling in reversed(self.couplings):
+            changed, kept = u.chunk(2, -1)
+            log_scale, shift = coupling(kept).chunk(2, -1)
+            u = torch.cat([kept, changed * torch.exp(2 * torch.tanh(log_scale / 2)) + shift], -1)
+        return u
+
 
 class Time(nn.Module):
     """Sines and cosines of 1000 t through two dense layers."""
