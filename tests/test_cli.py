@@ -77,12 +77,16 @@ def test_from_catalogue_to_pictures(shop, tmp_path, prodgen):
     assert load_samples(tmp_path / "s.npz").shape == (5, 8, 8, 3) and len(list((tmp_path / "png").iterdir())) == 5
 
 
-def test_evaluate_writes_a_record(noise_set, run, tmp_path, prodgen, monkeypatch):
+def test_evaluate_writes_a_record(noise_set, run, tmp_path, prodgen, refused, monkeypatch):
     for name in ("LEAST_STEPS", "MOST_STEPS"):
         monkeypatch.setattr(features, name, 2)
     data = noise_set(train=80, validation=8, test=80)
-    said = prodgen("evaluate", run.path, data.path, "-n", 70, "--out", tmp_path / "new" / "record.json")
+    out = ("--out", tmp_path / "new" / "record.json")
+    said = prodgen("evaluate", run.path, data.path, "-n", 70, *out, "--bits")
     record = json.loads((tmp_path / "new" / "record.json").read_text())
+    assert record["bits_per_dim"]["photos"] == 80 and f"bits/dim {record['bits_per_dim']['mean']:.3f}" in said
+    prodgen("sample", run.path, "-n", 64, "--out", tmp_path / "s.npz")
+    assert "--bits: " in refused("evaluate", tmp_path / "s.npz", data.path, *out, "--bits")
     assert record["n"]["samples"] == 70 and record["name"] == "vae" and f"FCD {record['samples']['fcd']:.2f}" in said
 
 

@@ -15,12 +15,14 @@ def add(commands) -> None:
     p.add_argument("--page", metavar="FILE.html", help="also one page, with every flagged copy beside its product")
     p.add_argument("--self-test", action="store_true", help="put every measure to its own test: noise, blur, copies")
     p.add_argument("--useful", metavar="A", help="also what the samples teach classifiers of an attribute; minutes")
+    p.add_argument("--bits", action="store_true", help="also what photos cost by a run's likelihood; minutes")
     p.add_argument("--features", metavar="inception=FILE", help="also the real FID, over the published Inception graph")
     p.set_defaults(call=run)
 
 
 def run(args: argparse.Namespace) -> None:
     from prodgen_jax.data.prepared import open_prepared
+    from prodgen_jax.errors import InputError
     from prodgen_jax.evaluation.control import load_asked
     from prodgen_jax.evaluation.evaluate import evaluate
     from prodgen_jax.evaluation.inception import open_inception
@@ -33,8 +35,10 @@ def run(args: argparse.Namespace) -> None:
     options = {"seed": args.seed, "name": given.stem, "category": args.category, "test_measures": args.self_test}
     options |= {"useful_for": args.useful, "inception": args.features and open_inception(args.features)}
     if given.suffix != ".npz":
-        record, images = evaluate_run(open_run(args.samples), prepared, n=args.n, **options)
+        record, images = evaluate_run(open_run(args.samples), prepared, n=args.n, bits=args.bits, **options)
     else:
+        if args.bits:
+            raise InputError(f"--bits: {given} holds samples; hand over the run that made them")
         images = load_samples(given)
         record = evaluate(images, prepared, asked=load_asked(given, prepared), **options)
     write_record(args.out, record)

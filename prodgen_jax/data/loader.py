@@ -16,7 +16,7 @@ from jax import Array
 from jaxtyping import Float, Int, Key
 
 from prodgen_jax.data.augment import AugmentSettings, augmentation
-from prodgen_jax.data.captions import TEXT, choose_phrasing
+from prodgen_jax.data.captions import EMBEDDING, TEXT, choose_phrasing
 from prodgen_jax.data.images import to_signed
 from prodgen_jax.data.prepared import Split
 from prodgen_jax.errors import InputError
@@ -128,8 +128,8 @@ def check_route(split: Split, route: str) -> None:
 def make_batch(settings: AugmentSettings) -> Callable:
     """(source, indices [b], keys [b]) -> {"image": float [b h w c] in [-1, 1], "label": {attribute: int [b]}}.
 
-    Of a product's captions (label `text`, [n p l]) one is drawn: [b l]. Where an example has a photo of d domains,
-    images are [b d h w c] and labels [b d]; each photo is augmented by itself.
+    Of a product's captions (label `text` or `embedding`, [n p l]) one is drawn: [b l]. Where an example has a photo of
+    d domains, images are [b d h w c] and labels [b d]; each photo is augmented by itself.
     """
     augment = augmentation(settings)
 
@@ -141,8 +141,8 @@ def make_batch(settings: AugmentSettings) -> Callable:
 
     def batch(source: Source, indices: Int[Array, "b ..."], keys: Key[Array, "b"]) -> dict:
         label = {name: values[indices] for name, values in source["label"].items()}
-        if TEXT in label:
-            label[TEXT] = choose_phrasing(keys, label[TEXT])
+        for name in label.keys() & {TEXT, EMBEDDING}:
+            label[name] = choose_phrasing(keys, label[name])
         return {"image": alone(keys, to_signed(source["image"][indices])), "label": label}
 
     return batch

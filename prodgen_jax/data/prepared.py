@@ -22,7 +22,7 @@ from prodgen_jax.errors import InputError
 FORMAT = 1
 SPLITS = ("train", "validation", "test")
 STRINGS = ("id", "text", "group")  # the columns of labels.npz that are not attributes
-RESERVED = (*STRINGS, "file")  # names that no attribute may have: they mean something else in labels.npz
+RESERVED = (*STRINGS, "file", "embedding")  # names that no attribute may have: they mean something else
 
 ROWS_AT_ONCE = 1024  # pictures in memory while writing
 

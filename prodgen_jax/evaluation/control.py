@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Array, Int, UInt8
 
-from prodgen_jax.data.captions import TEXT, in_words
+from prodgen_jax.data.captions import EMBEDDING, TEXT, in_words
 from prodgen_jax.data.prepared import PreparedSet
 from prodgen_jax.errors import InputError
 from prodgen_jax.evaluation.intervals import wilson
@@ -54,6 +54,10 @@ def askable(run: Run, prepared: PreparedSet) -> list[str]:
 
     InputError where the set's values are not those that the run was trained with, for they are told by their place.
     """
+    if EMBEDDING in run.method.conditions:
+        raise InputError(
+            f"{run.path}: reads lines by an encoder from outside; draw with sample(..., encoder=...) and measure those"
+        )
     for name in run.method.conditions:
         if name != TEXT and list(run.attributes[name]) != list(prepared.attributes.get(name, ())):
             was = "has no such attribute" if name not in prepared.attributes else "has other values of it"

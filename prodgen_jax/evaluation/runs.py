@@ -8,6 +8,7 @@ from jaxtyping import UInt8
 
 from prodgen_jax.data.prepared import PreparedSet
 from prodgen_jax.errors import InputError
+from prodgen_jax.evaluation.bits import bits_report
 from prodgen_jax.evaluation.control import as_in_training, control_network, leakage, spoken, unseen_pairs
 from prodgen_jax.evaluation.evaluate import FORMAT, about, check_splits, describe, evaluate, made_with
 from prodgen_jax.evaluation.translation import paired_report, translated
@@ -27,25 +28,29 @@ def draw_asked(run: Run, prepared: PreparedSet, n: int, seed: int) -> tuple[UInt
 
 
 def evaluate_run(
-    run: Run, prepared: PreparedSet, *, n: int = 2000, seed: int = 0, **options
+    run: Run, prepared: PreparedSet, *, n: int = 2000, seed: int = 0, bits: bool = False, **options
 ) -> tuple[dict, np.ndarray]:
-    """(the record of n samples, the samples). options: `evaluate`'s. A conditional run's record says what leaks;
-    that of a run that begins from pictures, how close it came to the held-out photos that it was shown a part of. One
-    that learned without pairs has a record of its own, in which `unpaired` alone is measured, and no samples."""
+    """(the record of n samples, the samples). options: `evaluate`'s. bits: also what held-out photos cost.
+
+    A conditional run's record says what leaks; that of a run that begins from pictures, how close it came to the
+    held-out photos that it was shown a part of. One that learned without pairs has a record of its own, in which
+    `unpaired` alone is measured, and no samples.
+    """
     if run.method.style is not None:
         raise InputError(
             f"{run.path}: gives pictures another look, for which there is no right answer; see `prodgen style`"
         )
     if run.method.source is not None and run.spec.size != prepared.size:
         raise InputError(f"{run.path}: is for {run.spec.size} px, {prepared.path} has pictures of {prepared.size} px")
-    if run.method.domains:
-        return without_pairs(run, prepared, seed, **options)
     against = options.get("against", "test")
+    if run.method.domains:
+        return without_pairs(run, prepared, seed, **options, bits=bits)
     check_splits(prepared, against)
+    cost = {"bits_per_dim": bits_report(run, prepared, against, seed)} if bits else {}
     pairs = translated(run, prepared, against, n, seed) if run.method.source is not None else None
     images, asked = (pairs.made, pairs.asked) if pairs else draw_asked(run, prepared, n, seed)
     judge = (options.pop("judge", None) or control_network(prepared)) if asked else None
-    record = evaluate(images, prepared, seed=seed, asked=asked, judge=judge, **options)
+    record = {**evaluate(images, prepared, seed=seed, asked=asked, judge=judge, **options), **cost}
     if pairs is not None:
         network = options.get("network") or feature_network(prepared)
         return {**record, "paired": paired_report(pairs, prepared, against, network)}, images
@@ -102,6 +107,8 @@ def in_words(record: dict) -> list[str]:
     for name, found in record.get("control", {}).get("attributes", {}).items():
         said = found.get("refused") or f"{found['accuracy']:.1%} as asked ({found['real']:.1%} on real photos)"
         lines.append(f"{name}: {said}")
+    if "bits_per_dim" in record:
+        lines.append("bits/dim {mean:.3f} +- {half:.3f} on {photos} held-out photos".format(**record["bits_per_dim"]))
     if "paired" in record:
         found = record["paired"]
         psnr, fcd = ({who: found[who][key] for who in ("made", "source", "mean")} for key in ("psnr_db", "fcd"))

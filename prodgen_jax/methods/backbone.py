@@ -10,9 +10,9 @@ from typing import NamedTuple
 
 from flax import nnx
 
-from prodgen_jax.data.captions import TEXT
+from prodgen_jax.data.captions import EMBEDDING, TEXT
 from prodgen_jax.errors import InputError
-from prodgen_jax.methods.spec import EMBEDDING, Spec
+from prodgen_jax.methods.spec import Spec
 from prodgen_jax.nets.dit import DiT
 from prodgen_jax.nets.text import TextEncoder, VectorReader
 from prodgen_jax.nets.unet import UNet

@@ -41,5 +41,5 @@ def hide(keys, label: Label, drop: float) -> dict[str, Int[Array, "b"]]:
 
 
 def asked(attributes: Mapping[str, int], cond: Label, n: int) -> dict[str, Int[Array, "n ..."]]:
-    """What n pictures are asked for: -1 for the attributes and the text that `cond` does not name."""
-    return {name: cond.get(name, unsaid(name, n)) for name in attributes}
+    """What n pictures are asked for: -1 for the attributes, the text and the vector that `cond` does not name."""
+    return {name: cond.get(name, unsaid(name, n, count)) for name, count in attributes.items()}

@@ -100,4 +100,4 @@ def consistency(s: ConsistencySettings, spec: Spec) -> Method:
         params, extra = student.init(key)
         return {**params, s.network + TEACHER: jax.tree.map(jnp.copy, params[s.network])}, extra
 
-    return replace(student, init=init, turns=(Turn(s.network, turn),), validate=None)
+    return replace(student, init=init, turns=(Turn(s.network, turn),), validate=None, bits=None)

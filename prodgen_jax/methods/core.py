@@ -66,6 +66,8 @@ class Method:
     conditions: attributes that `sample` understands.
     validate:   (params, batch, keys [b]) -> {name: scalar}, one metric, the mean over the batch; lower is better.
                 None where no loss says how good the pictures are (a GAN's does not).
+    bits:       (params, batch, keys [b]) -> [b]: bits for each number of an 8-bit picture, at most what a code by this
+                model would need, as the batch's labels tell it. None where it gives pictures no probability (a GAN).
     edit:       (params, keys [n], cond, kept, strength) -> images: `sample` that begins from pictures of which a part
                 stays (`samplers.Kept`); strength: a number in (0, 1], 1 begins from noise alone. None: it cannot.
     style:      (params, keys [n], content [n h w c], styles [n k h w c], shares [n k], strength [n]) -> content that
@@ -85,6 +87,7 @@ class Method:
     conditions: tuple[str, ...] = ()
     domains: tuple[Mapping[str, str], ...] = ()
     validate: Callable | None = None
+    bits: Callable | None = None
     edit: Callable | None = None
     style: Callable | None = None
     source: Callable | None = None

@@ -5,6 +5,7 @@ sees beside the noisy picture what that task leaves of the photo (Palette, Sahar
 of one source where pix2pix makes one.
 """
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
@@ -37,6 +38,7 @@ from prodgen_jax.methods.gaussian import (
     tell,
 )  # fmt: skip
 from prodgen_jax.methods.guidance import Guidance, check_guidance, guided, hide
+from prodgen_jax.methods.likelihood import bits_per_dim, chain_bound, even_levels
 from prodgen_jax.methods.precision import PrecisionSettings, opened
 from prodgen_jax.methods.samplers import Rule, sample_loop
 from prodgen_jax.methods.spec import Spec, choose
@@ -62,6 +64,7 @@ class DenoiserSettings(BackboneSettings, PrecisionSettings):
     guidance_rescale: float = 0.0  # share of the contrast lost to guidance that is given back, 0 to 1
 
 
+CHAIN = 250  # steps of the chain whose bound counts bits
 STREAM_DROPOUT = 5  # what an example's key is folded with for what the network drops out
 SAMPLING = ("sampler", "sample_steps", "guidance", "guidance_from", "guidance_to", "guidance_rescale")
 
@@ -176,6 +179,16 @@ def denoiser(s: DenoiserSettings, spec: Spec, frame: Frame, limit: float = 1.0) 
     def validate(params, batch, keys):
         return {"denoise": errors(params, batch, keys, 0.0, 0.0)[0].mean()}
 
+    def bits(params, batch, keys):
+        label = {name: batch["label"][name] for name in said}
+
+        def plain(x, p):
+            return jnp.clip(estimate(frame, network(params, label, None), x, p), -limit, limit)
+
+        points = frame.path(jnp.asarray(even_levels(frame.path, frame.times, CHAIN)))
+        bound = chain_bound(plain, points, batch["image"], keys)
+        return bits_per_dim(bound, math.prod(shape))
+
     def draw(params, keys, cond, times, kept=None):
         label = asked(said, cond, keys.shape[0])
         source = cond.get(SOURCE, jnp.zeros((keys.shape[0], *shape))) if task else None
@@ -202,4 +215,5 @@ def denoiser(s: DenoiserSettings, spec: Spec, frame: Frame, limit: float = 1.0) 
         ema={s.network: power_ema()},
         conditions=tuple(said),
         validate=validate,
+        bits=None if task else bits,
     )

@@ -21,9 +21,10 @@ from prodgen_jax.methods.core import EXTRA, Method, Turn
 from prodgen_jax.methods.denoiser import check, denoiser
 from prodgen_jax.methods.diffusion import FlowSettings, flow_frame
 from prodgen_jax.methods.gan import fold, normal
+from prodgen_jax.methods.likelihood import bits_per_dim, log_likelihood
 from prodgen_jax.methods.precision import opened
 from prodgen_jax.methods.spec import Spec
-from prodgen_jax.methods.vae import bits_per_dim, kl, log_likelihood
+from prodgen_jax.methods.vae import kl
 from prodgen_jax.nets.vqvae import HALVINGS, MapDecoder, MapEncoder
 
 STREAM_CODE = 9  # what an example's key is folded with for the draw of its codes
@@ -143,6 +144,7 @@ def latent(s: LatentSettings, spec: Spec) -> Method:
         optim={"autoencoder": first, **inner.optim},
         sample=sample,
         edit=None,
+        bits=None,
         ema={s.network: lambda step: average(jnp.maximum(step - begins, 0))},
         validate=validate,
     )

@@ -4,11 +4,9 @@ how its settings name things."""
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from prodgen_jax.data.captions import TEXT, vocabulary
+from prodgen_jax.data.captions import EMBEDDING, TEXT, vocabulary
 from prodgen_jax.data.prepared import PreparedSet
 from prodgen_jax.errors import InputError
-
-EMBEDDING = "embedding"  # a condition that is told by a vector and not by a value or words
 
 
 @dataclass(frozen=True)
@@ -31,10 +29,10 @@ class Spec:
         return {**self.attributes, **{name: n for name, n in said.items() if n}}
 
     @classmethod
-    def of(cls, prepared: PreparedSet, before: tuple[str, ...] = ()) -> "Spec":
-        """Of a prepared set. before: words that a model knows already."""
+    def of(cls, prepared: PreparedSet, before: tuple[str, ...] = (), embedding: int = 0) -> "Spec":
+        """Of a prepared set. before: words that a model knows already. embedding: numbers of an encoder's vectors."""
         attributes = {name: len(values) for name, values in prepared.attributes.items()}
-        return cls(prepared.size, 3, attributes, len(vocabulary(prepared, before).words))
+        return cls(prepared.size, 3, attributes, len(vocabulary(prepared, before).words), embedding)
 
 
 def choose(table: dict, name: str, setting: str):

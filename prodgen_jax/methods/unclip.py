@@ -15,7 +15,7 @@ import optax
 from flax import nnx
 from jaxtyping import Array, Bool, Float, Int
 
-from prodgen_jax.data.captions import TEXT
+from prodgen_jax.data.captions import EMBEDDING, TEXT
 from prodgen_jax.errors import InputError
 from prodgen_jax.methods.conditions import asked
 from prodgen_jax.methods.contrastive import Towers, TowerSettings, on_sphere
@@ -26,7 +26,7 @@ from prodgen_jax.methods.gan import fold, normal
 from prodgen_jax.methods.guidance import blend
 from prodgen_jax.methods.precision import opened
 from prodgen_jax.methods.samplers import sample_loop
-from prodgen_jax.methods.spec import EMBEDDING, Spec
+from prodgen_jax.methods.spec import Spec
 from prodgen_jax.nets.towers import PriorNet
 
 STREAM_PRIOR = 10  # what an example's key is folded with for all that the prior draws
@@ -147,5 +147,6 @@ def unclip(s: UnCLIPSettings, spec: Spec) -> Method:
         edit=lambda params, keys, cond, *more: decoder.edit(params, keys, imagined(params, keys, cond), *more),
         ema={group: lambda step: average(jnp.maximum(step - begins, 0)) for group in ("prior", s.network)},
         conditions=(TEXT,),
+        bits=None,
         validate=lambda params, batch, keys: decoder.validate(params, shown(params, batch), keys),
     )

@@ -19,6 +19,7 @@ from jaxtyping import Float
 from prodgen_jax.methods.conditions import Label, asked, attributes_of, hide
 from prodgen_jax.methods.core import Alarm, Method, Turn, power_ema
 from prodgen_jax.methods.gan import fold, normal
+from prodgen_jax.methods.likelihood import bits_per_dim, log_likelihood
 from prodgen_jax.methods.precision import PrecisionSettings, opened
 from prodgen_jax.methods.spec import Spec
 from prodgen_jax.nets.flow import Flow
@@ -26,7 +27,6 @@ from prodgen_jax.nets.vae import Decoder, Encoder, LabelEmbedding
 
 STREAM_HIDE = 6  # what an example's key is folded with for the attributes that it hides
 LOG_2PI = math.log(2 * math.pi)
-HALF_STEP = 1 / 255  # half the distance of two 8-bit levels on [-1, 1]
 COLLAPSED = "posterior collapse: codes hardly tell one photo from another. Lower beta, or raise warmup or free"
 
 
@@ -47,26 +47,6 @@ class VAESettings(PrecisionSettings):
 def kl(mean: Float[Array, "b z"], logvar: Float[Array, "b z"]) -> Float[Array, "b"]:
     """KL(N(mean, exp(logvar)) || N(0, 1)) in nats. Kingma & Welling 2013, appendix B."""
     return 0.5 * jnp.sum(jnp.exp(logvar) + mean**2 - 1 - logvar, axis=-1)
-
-
-def log_likelihood(
-    x: Float[Array, "b h w c"], mean: Float[Array, "b h w c"], log_scale: Float[Array, "c"]
-) -> Float[Array, "b"]:
-    """log P of the 8-bit levels under a logistic cut into 256 bins, in nats. PixelCNN++ (Salimans 2017), eq. 2.
-
-    x lies on the 256 levels in [-1, 1]; the outermost bins reach to infinity, so the bins sum to one.
-    """
-    rate = jnp.exp(-log_scale)
-    upper, lower = (x - mean + HALF_STEP) * rate, (x - mean - HALF_STEP) * rate
-    inside = upper - lower  # log(sigmoid(a) - sigmoid(b)) = a + log(1 - e^(b-a)) - softplus(a) - softplus(b) with a > b
-    middle = upper + jnp.log(-jnp.expm1(-inside)) - nnx.softplus(upper) - nnx.softplus(lower)
-    log_p = jnp.where(x < -0.999, -nnx.softplus(-upper), jnp.where(x > 0.999, -nnx.softplus(lower), middle))
-    return log_p.sum((1, 2, 3))
-
-
-def bits_per_dim(nats: Float[Array, "b"], dims: int) -> Float[Array, "b"]:
-    """A log-likelihood (or bound) of a picture in nats as bits for each of its numbers."""
-    return -nats / (jnp.log(2.0) * dims)
 
 
 class Networks:
@@ -192,11 +172,15 @@ def bounded(s: VAESettings, spec: Spec, nets: Networks, drop: float = 0.0) -> Me
         paid = jnp.maximum(cost, s.free) if s.free else cost  # at one draw a cost may lie below 0
         return jnp.mean(weight * paid - fit), (extra, metrics)
 
-    def validate(params, batch, keys):
+    def bits(params, batch, keys):
         fit, cost = parts(params, batch, keys, 0.0)
-        return {"bits_per_dim": bits_per_dim(fit - cost, dims).mean()}
+        return bits_per_dim(fit - cost, dims)
 
-    return replace(method_of(s, nets, turn, validate), alarms=(Alarm("loss/kl", 1.0, 2 * s.warmup, COLLAPSED),))
+    def validate(params, batch, keys):
+        return {"bits_per_dim": bits(params, batch, keys).mean()}
+
+    alarm = Alarm("loss/kl", 1.0, 2 * s.warmup, COLLAPSED)
+    return replace(method_of(s, nets, turn, validate), bits=bits, alarms=(alarm,))
 
 
 def vae(settings: VAESettings, spec: Spec) -> Method:

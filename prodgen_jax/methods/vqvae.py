@@ -18,9 +18,10 @@ from prodgen_jax.errors import InputError
 from prodgen_jax.methods.conditions import asked, attributes_of, hide
 from prodgen_jax.methods.core import AXIS, EXTRA, Method, Turn, power_ema
 from prodgen_jax.methods.gan import fold
+from prodgen_jax.methods.likelihood import bits_per_dim, log_likelihood
 from prodgen_jax.methods.precision import PrecisionSettings, opened
 from prodgen_jax.methods.spec import Spec
-from prodgen_jax.methods.vae import STREAM_HIDE, bits_per_dim, log_likelihood
+from prodgen_jax.methods.vae import STREAM_HIDE
 from prodgen_jax.nets.vqvae import HALVINGS, CodePrior, MapDecoder, MapEncoder
 
 STREAM_RESTART = 8  # what an example's key is folded with for the codes that begin again at it
@@ -185,11 +186,14 @@ def vqvae(s: VQVAESettings, spec: Spec) -> Method:
         nats = -nets.log_prior(params, codes, told(keys, batch, s.drop)).mean()
         return nats, (extra, {"loss/prior": nats})
 
-    def validate(params, batch, keys):
+    def bits(params, batch, keys):
         book = book_of(params[EXTRA])
         codes = nearest(nets.encode(params, batch["image"]), book)
         fit = log_likelihood(batch["image"], *nets.decode(params, book[codes]))
-        return {"bits_per_dim": bits_per_dim(fit + nets.log_prior(params, codes, told(keys, batch, 0.0)), dims).mean()}
+        return bits_per_dim(fit + nets.log_prior(params, codes, told(keys, batch, 0.0)), dims)
+
+    def validate(params, batch, keys):
+        return {"bits_per_dim": bits(params, batch, keys).mean()}
 
     def sample(params, keys, cond):
         codes = nets.write(params, keys, asked(attributes, cond, keys.shape[0]))
@@ -204,4 +208,5 @@ def vqvae(s: VQVAESettings, spec: Spec) -> Method:
         ema={"prior": power_ema()},
         conditions=tuple(attributes),
         validate=validate,
+        bits=bits,
     )

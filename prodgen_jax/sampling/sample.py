@@ -7,9 +7,9 @@ from zipfile import BadZipFile
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Int, Key, UInt8
+from jaxtyping import Float, Int, Key, Shaped, UInt8
 
-from prodgen_jax.data.captions import TEXT
+from prodgen_jax.data.captions import EMBEDDING, TEXT, Encoder, encoded
 from prodgen_jax.data.images import save_png, sheet, to_uint8
 from prodgen_jax.errors import InputError
 from prodgen_jax.methods.core import Method, Params
@@ -28,7 +28,7 @@ def image_keys(seed: int, start: int, n: int) -> Key[jax.Array, "n"]:
 
 
 def draw(
-    method: Method, params: Params, n: int, seed: int, cond: Mapping[str, Int[np.ndarray, "n ..."]] | None = None
+    method: Method, params: Params, n: int, seed: int, cond: Mapping[str, Shaped[np.ndarray, "n ..."]] | None = None
 ) -> UInt8[np.ndarray, "n h w c"]:
     """n pictures as uint8. `cond`: {attribute: value index, text: word numbers [n l]}, -1 for not said."""
     sampler, done, at_once = jax.jit(method.sample), [], portion()
@@ -44,13 +44,19 @@ def draw(
 
 
 def conditions(
-    run: Run, where: Mapping[str, str], n: int, text: str | Sequence[str] | None = None
-) -> dict[str, Int[np.ndarray, "n ..."]]:
+    run: Run,
+    where: Mapping[str, str],
+    n: int,
+    text: str | Sequence[str] | None = None,
+    encoder: Encoder | None = None,
+) -> dict[str, Shaped[np.ndarray, "n ..."]]:
     """{attribute: its value's index, text: its words' numbers}, n times. InputError names what is not known.
 
-    A run that reads text is told attributes in words as well, so that it can be asked for any of them.
+    A run that reads text is told attributes in words as well, so that it can be asked for any of them. encoder: the
+    one that the run learned with, which then makes `embedding` of the text.
     """
-    reads, told = TEXT in run.method.conditions, run.method.conditions
+    told = run.method.conditions
+    reads = TEXT in told or EMBEDDING in told
     askable = [name for name in (run.attributes if reads else told) if name != TEXT]
     if where and not askable:
         raise InputError(f"{run.path}: this {run.config['method']} is not conditional; leave --where out")
@@ -70,7 +76,22 @@ def conditions(
     lines = [text or ""] * n if text is None or isinstance(text, str) else list(text)
     if len(lines) != n:
         raise InputError(f"text: {len(lines)} lines for {n} pictures; give one line for all, or one for each")
-    return {**cond, TEXT: read(run, [" ".join([*where.values(), line]) for line in lines])}
+    lines = [" ".join([*where.values(), line]).strip() for line in lines]
+    return {**cond, **(vectors(run, lines, encoder) if EMBEDDING in told else {TEXT: read(run, lines)})}
+
+
+def vectors(run: Run, lines: list[str], encoder: Encoder | None) -> dict[str, Float[np.ndarray, "n d"]]:
+    """What the encoder that the run learned with makes of lines. InputError where it is not there, or is another."""
+    if encoder is None:
+        raise InputError(
+            f"{run.path}: reads lines by an encoder from outside; hand it over, as sample(..., encoder=...)"
+        )
+    found = encoded(lines, encoder)
+    if found.shape[1] != run.spec.embedding:
+        raise InputError(
+            f"encoder: makes {found.shape[1]} numbers of a line, the run learned with {run.spec.embedding}"
+        )
+    return {EMBEDDING: found}
 
 
 def read(run: Run, lines: Sequence[str]) -> Int[np.ndarray, "n l"]:
@@ -88,11 +109,12 @@ def sample(
     where: Mapping[str, str] | None = None,
     settings: Mapping | None = None,
     text: str | Sequence[str] | None = None,
+    encoder: Encoder | None = None,
 ) -> tuple[UInt8[np.ndarray, "n h w c"], dict[str, np.ndarray]]:
     """(n pictures, {attribute asked for: its value for each}) from a run's averaged parameters.
 
     settings: of sampling alone, in the place of the run's own: `{"sampler": "heun", "guidance": 2.0}`. text: a line
-    that says what is wanted, or one for each picture, for a run that reads text.
+    that says what is wanted, or one for each picture, for a run that reads text. encoder: the one of its `fit`.
     """
     if n < 1:
         raise InputError(f"n={n}: ask for at least one picture")
@@ -102,7 +124,7 @@ def sample(
         )
     where = dict(where or {})
     method = run.sampling_with(settings) if settings else run.method
-    images = draw(method, run.params, n, seed, conditions(run, where, n, text))
+    images = draw(method, run.params, n, seed, conditions(run, where, n, text, encoder))
     asked = where if text is None else {**where, TEXT: text}
     return images, {name: np.broadcast_to(value, n) for name, value in asked.items()}
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import jax
 from jaxtyping import Array, UInt8
 
-from prodgen_jax.data.captions import told
+from prodgen_jax.data.captions import EMBEDDING, Encoder, encoded, told
 from prodgen_jax.data.domains import in_domains, rows_of
 from prodgen_jax.data.prepared import PreparedSet, Split
 from prodgen_jax.errors import InputError
@@ -123,11 +123,23 @@ def check_fit(settings: FitSettings) -> None:
         )
 
 
-def validation_of(made: Recipe, method: Method, prepared: PreparedSet, before: tuple[str, ...]) -> Validation | None:
+def length_of(made: Recipe, encoder: Encoder | None) -> int:
+    """How many numbers an encoder's vectors have; 0 without one. InputError where the recipe does not go with it."""
+    reads = EMBEDDING in getattr(made.method, "condition", ())
+    if reads and encoder is None:
+        raise InputError(f"condition={EMBEDDING}: hand over what makes vectors of lines, as fit(..., encoder=...)")
+    if encoder is not None and not reads:
+        raise InputError(f"encoder: this {made.name} does not read its vectors; set condition={EMBEDDING}")
+    return encoded(["a line"], encoder).shape[1] if encoder else 0
+
+
+def validation_of(
+    made: Recipe, method: Method, prepared: PreparedSet, before: tuple[str, ...], encoder: Encoder | None
+) -> Validation | None:
     """The metric to check by, where checks are asked for. InputError where the method has none."""
     if not made.fit.eval_every:
         return None
-    split = told(prepared, "validation", method.conditions, before=before)
+    split = told(prepared, "validation", method.conditions, before=before, encoder=encoder)
     return Validation(made.name, method, split, made.fit.eval_images, made.loop.batch)
 
 
@@ -153,6 +165,7 @@ def fit(
     devices: int | None = None,
     on_check: Callable[[int, float], None] | None = None,
     start: Run | None = None,
+    encoder: Encoder | None = None,
 ) -> Run:
     """Trains `made` on the set's training split into the run folder `out`, and returns the run.
 
@@ -160,6 +173,8 @@ def fit(
     Where `patience` is set, also until so many checks of the validation metric brought nothing better; the run's best
     state is then in `out/best`. on_check: called with (step, value) after each check; what it raises ends the run.
     start: begin from the averaged parameters of this run, of the same method and network, not from nothing.
+    encoder: any function from lines of words to vectors, float [n d] (best of numbers about a unit wide), for a recipe
+    with condition=("embedding",): each product's captions are handed to it once, and `sample` wants it again.
     resume: go on with the run that is in `out`; where there is none, start it.
     Ctrl-C saves and raises KeyboardInterrupt, SIGTERM saves and raises Preempted, a second one stops at once.
     InputError on bad settings, where a loss is no number, or where nothing can be written.
@@ -169,17 +184,18 @@ def fit(
         check_numbers(steps, minutes, seed)
         check_start(made.name, start)
         before = start.vocabulary.words if start else ()
-        method = made.build(Spec.of(prepared, before))
-        split = told(prepared, "train", method.conditions, several=True, before=before)
+        embedding = length_of(made, encoder)
+        method = made.build(Spec.of(prepared, before, embedding))
+        split = told(prepared, "train", method.conditions, several=True, before=before, encoder=encoder)
         split = in_domains(split, prepared, method.domains)
         check(method, split, made.loop, made.augment, devices)
         check_fit(made.fit)
-        validation = validation_of(made, method, prepared, before)
+        validation = validation_of(made, method, prepared, before, encoder)
         shown = sheet_photos(method, prepared, split)
     agree()
     out, config, limit = (
         Path(out),
-        config_of(made, prepared, seed, start),
+        config_of(made, prepared, seed, start, embedding),
         math.inf if minutes is None else 60 * minutes,
     )
     check_same_on_all({**config, "steps": steps, "devices": devices})

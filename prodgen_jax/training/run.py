@@ -11,7 +11,7 @@ from pathlib import Path
 
 import jax
 
-from prodgen_jax.data.captions import TEXT, Vocabulary, vocabulary
+from prodgen_jax.data.captions import EMBEDDING, TEXT, Vocabulary, vocabulary
 from prodgen_jax.data.prepared import PreparedSet
 from prodgen_jax.errors import InputError
 from prodgen_jax.methods import METHODS, Spec
@@ -27,9 +27,9 @@ BEST = "best"  # the folder of the best checkpoint
 CONFIG = ("method", "settings", "size", "attributes", "fingerprint", "seed", "versions")
 
 
-def config_of(made: Recipe, prepared: PreparedSet, seed: int, start: "Run | None" = None) -> dict:
+def config_of(made: Recipe, prepared: PreparedSet, seed: int, start: "Run | None" = None, embedding: int = 0) -> dict:
     """What config.json says: enough to build the method again and to know the data it saw. start: the run of --from,
-    whose words it knows as well."""
+    whose words it knows as well. embedding: numbers of an encoder's vectors, which stand in it where there are any."""
     reads = TEXT in getattr(made.method, "condition", ())
     return {
         "method": made.name,
@@ -41,6 +41,7 @@ def config_of(made: Recipe, prepared: PreparedSet, seed: int, start: "Run | None
         "seed": seed,
         "start": start and str(start.path),
         "versions": {name: version(name) for name in ("jax", "flax", "optax")},
+        **({EMBEDDING: embedding} if embedding else {}),
     }
 
 
@@ -71,7 +72,7 @@ class Run:
     @property
     def spec(self) -> Spec:
         attributes = {name: len(values) for name, values in self.attributes.items()}
-        return Spec(self.config["size"], 3, attributes, len(self.vocabulary.words))
+        return Spec(self.config["size"], 3, attributes, len(self.vocabulary.words), self.config.get(EMBEDDING, 0))
 
     @cached_property
     def method(self) -> Method:
@@ -171,7 +172,12 @@ def open_run(path: str | Path) -> Run:
         config = json.loads((path / "config.json").read_text(encoding="utf-8"))
         return Run(
             path,
-            {**{name: config[name] for name in CONFIG}, "words": config.get("words", []), "start": config.get("start")},
+            {
+                **{name: config[name] for name in CONFIG},
+                **({EMBEDDING: config[EMBEDDING]} if EMBEDDING in config else {}),
+                "words": config.get("words", []),
+                "start": config.get("start"),
+            },
             part,
         )
     except (OSError, ValueError, KeyError, TypeError) as error:

@@ -11,7 +11,8 @@ from scipy.stats import norm
 
 from prodgen_jax.data.images import to_signed
 from prodgen_jax.methods import Spec
-from prodgen_jax.methods.vae import HALF_STEP, Networks, bits_per_dim, elbo, importance_bound, kl, log_likelihood
+from prodgen_jax.methods.likelihood import HALF_STEP, bits_per_dim, log_likelihood
+from prodgen_jax.methods.vae import Networks, elbo, importance_bound, kl
 from prodgen_jax.training.keeper import Keeper
 
 SIZE = 8
