@@ -46,10 +46,10 @@ LIMITS = (
 )
 BITS = (
     "The bits for each number of {photos} held-out photos, 8 as they are, by the bound of the chain that ancestral "
-    "sampling walks in {steps} steps (Ho 2020, eq. 5), with the 95 % interval over photos; fashion32 is told all that "
-    "the table says. cvae32 and vqvae32, which learned to make such bits few, pay for the same photos by their own "
-    "bounds. A denoiser's loss does not ask for bits: it counts little of what happens where there is hardly any "
-    "noise, and there most of them are spent."
+    "sampling walks in at most {steps} steps (Ho 2020, eq. 5), with the 95 % interval over photos; fashion32 is told "
+    "all that the table says. cvae32 and vqvae32, which learned to make such bits few, pay for the same photos by "
+    "their own bounds. A denoiser's loss does not ask for bits: it counts little of what happens where there is "
+    "hardly any noise, and there most of them are spent."
 )
 CEILING = (
     "{n:,} held-out photos through the autoencoders and back, measured against themselves, so that 0 and 1 are nothing "

@@ -18,15 +18,21 @@ from prodgen_jax.training.run import Run
 PHOTOS = 512  # of the split, evenly: photos next to each other are alike
 
 
+def check_bits(run: Run) -> None:
+    """InputError where the run's method gives pictures no probability."""
+    if run.method.bits is None:
+        raise InputError(
+            f"{run.path}: a {run.config['method']} gives pictures no probability that bits could be counted by"
+        )
+
+
 def bits_report(run: Run, prepared: PreparedSet, against: str = "test", seed: int = 0) -> dict:
     """{"mean": bits for each number, "half": of its 95 % interval over photos, "photos"}.
 
-    Where a run is conditional, it is told what the table says of each photo. InputError where its method gives pictures
-    no probability.
+    Where a run is conditional, it is told what the table says of each photo. InputError as `check_bits`'s.
     """
-    name, photos = run.config["method"], prepared.split(against)
-    if run.method.bits is None:
-        raise InputError(f"{run.path}: a {name} gives pictures no probability that bits could be counted by")
+    check_bits(run)
+    photos = prepared.split(against)
     n = min(PHOTOS, len(photos))
     some = np.linspace(0, len(photos) - 1, n).astype(int)
     images = np.asarray(photos.images[some])

@@ -55,37 +55,35 @@ def evaluate(
 ) -> dict:
     """Measure samples against a split; the record, ready for JSON, is described in docs/records.md.
 
-    images: uint8 [n size size 3], 64 or more; of more than 5000, or than there are training pictures, a random part
-    is measured. network: the set's own, `feature_network(prepared)`, if None. seed: of all that is drawn here.
-    asked: {attribute: index of the value that each picture should have}; how far they do is read by `judge`,
+    images: uint8 [n size size 3], 64 or more; of more than 5000, or than there are training pictures, a random part is
+    measured. network: the set's own, `feature_network(prepared)`, if None. seed: of all that is drawn here. asked:
+    {attribute: index of the value that each picture should have}; how far they do is read by `judge`,
     `control_network(prepared)` if None. category: the attribute to part by; None takes the one with the most values
-    that can be measured. test_measures: put every measure to its own test first (`selftest`), some ten seconds.
-    useful_for: an attribute that was asked for; classifiers of it then learn from the samples (`usefulness`), minutes.
-    inception: measure the real FID too, over these features (`evaluation.inception`), a second for ten pictures.
-    InputError if the pictures are of another size or type, or too few on either side, or were not asked for that.
+    that can be measured. test_measures: first put every measure to its own test (`selftest`), ten seconds. useful_for:
+    an attribute that was asked for; classifiers of it then learn from the samples (`usefulness`), minutes. inception:
+    the real FID too, over these features (`evaluation.inception`), a second for ten pictures. InputError if the
+    pictures are of another size or type, or too few on either side, or were not asked for that.
     """
     begun = time.monotonic()
     check_images(images, prepared.size, LEAST)
     check_splits(prepared, against)
-    if useful_for is not None and useful_for not in (asked or {}):
-        said = ", ".join(asked or {}) or "nothing"
-        raise InputError(f"usefulness: the samples were not asked for '{useful_for}', but for {said}")
+    check_useful(useful_for, asked or {})
     network = network or feature_network(prepared)
-    if network.spec.size != prepared.size:
-        raise InputError(f"network: made for {network.spec.size} px, the prepared set has {prepared.size} px")
+    check_network(network, prepared)
     rng = np.random.default_rng(seed)
     sets = gather(images, prepared, against, network, rng)
-    asked = {key: np.asarray(values)[sets["samples"].rows] for key, values in (asked or {}).items()}
+    made, rows = sets["samples"].images, sets["samples"].rows
+    asked = {key: np.asarray(values)[rows] for key, values in (asked or {}).items()}
     record = {
         "format": FORMAT,
         "name": name,
         "against": against,
         "seed": seed,
-        "n": {"given": len(images), "samples": len(sets["samples"].rows), "reference": len(sets["reference"].rows)},
+        "n": {"given": len(images), "samples": len(rows), "reference": len(sets["reference"].rows)},
         **measures(sets, rng),
-        "copies": summary(find_copies(sets["samples"].images, prepared, seed=seed), rows=sets["samples"].rows),
+        "copies": summary(find_copies(made, prepared, seed=seed), rows=rows),
         **by_value(sets, prepared, against, asked, network, category),
-        "style": drift(sets["reference"].images, sets["samples"].images),
+        "style": drift(sets["reference"].images, made),
         "network": describe(network),
         "prepared": about(prepared),
         "samples_sha256": hashlib.sha256(np.ascontiguousarray(images)).hexdigest(),
@@ -93,16 +91,28 @@ def evaluate(
     }
     if asked:
         judge = judge or control_network(prepared)
-        attributes = accuracy(sets["samples"].images, asked, judge, prepared, seed)
-        record["control"] = {"network": describe(judge), "attributes": attributes}
+        record["control"] = {"network": describe(judge), "attributes": accuracy(made, asked, judge, prepared, seed)}
     if test_measures:
         record["self_test"] = self_test(network, sets["reference"].features, prepared.split("train").images, rng)
     if inception is not None:
         record["fid"] = fid_report({who: found.images for who, found in sets.items()}, inception)
     if useful_for is not None:
-        made = sets["samples"].images
         record["usefulness"] = usefulness(made, asked[useful_for], prepared, useful_for, against=against)
     return json.loads(json.dumps({**record, "seconds": round(time.monotonic() - begun, 2)}))  # as it will be read back
+
+
+def check_network(network: FeatureNetwork, prepared: PreparedSet) -> None:
+    """InputError where a network is for pictures of another size than the set's."""
+    if network.spec.size != prepared.size:
+        raise InputError(f"network: made for {network.spec.size} px, the prepared set has {prepared.size} px")
+
+
+def check_useful(attribute: str | None, asked: Mapping) -> None:
+    """InputError where classifiers of an attribute are to learn from samples that were not asked for it."""
+    if attribute is not None and attribute not in asked:
+        raise InputError(
+            f"usefulness: the samples were not asked for '{attribute}', but for {', '.join(asked) or 'nothing'}"
+        )
 
 
 def check_splits(prepared: PreparedSet, against: str = "test") -> None:

@@ -8,7 +8,7 @@ from jaxtyping import UInt8
 
 from prodgen_jax.data.prepared import PreparedSet
 from prodgen_jax.errors import InputError
-from prodgen_jax.evaluation.bits import bits_report
+from prodgen_jax.evaluation.bits import bits_report, check_bits
 from prodgen_jax.evaluation.control import as_in_training, control_network, leakage, spoken, unseen_pairs
 from prodgen_jax.evaluation.evaluate import FORMAT, about, check_splits, describe, evaluate, made_with
 from prodgen_jax.evaluation.translation import paired_report, translated
@@ -42,9 +42,11 @@ def evaluate_run(
         )
     if run.method.source is not None and run.spec.size != prepared.size:
         raise InputError(f"{run.path}: is for {run.spec.size} px, {prepared.path} has pictures of {prepared.size} px")
-    against = options.get("against", "test")
+    if bits:
+        check_bits(run)
     if run.method.domains:
-        return without_pairs(run, prepared, seed, **options, bits=bits)
+        return without_pairs(run, prepared, seed, **options)
+    against = options.get("against", "test")
     check_splits(prepared, against)
     cost = {"bits_per_dim": bits_report(run, prepared, against, seed)} if bits else {}
     pairs = translated(run, prepared, against, n, seed) if run.method.source is not None else None

@@ -40,7 +40,7 @@ from prodgen_jax.methods.gaussian import (
 from prodgen_jax.methods.guidance import Guidance, check_guidance, guided, hide
 from prodgen_jax.methods.likelihood import bits_per_dim, chain_bound, even_levels
 from prodgen_jax.methods.precision import PrecisionSettings, opened
-from prodgen_jax.methods.samplers import Rule, sample_loop
+from prodgen_jax.methods.samplers import Kept, Rule, sample_loop
 from prodgen_jax.methods.spec import Spec, choose
 
 
@@ -140,80 +140,87 @@ def fitting_task(name: str, shape: tuple[int, int, int]) -> Callable | None:
     return task
 
 
-def denoiser(s: DenoiserSettings, spec: Spec, frame: Frame, limit: float = 1.0) -> Method:
-    """A network over pixels in a frame, conditional on what `s.condition` and `s.task` name.
+class Denoiser:
+    """A network in a frame, told what `s.condition` and `s.task` name, as pure functions of {group: params}.
 
     limit: estimates are held to [-limit, limit]; 1 is where pictures live.
     """
-    shape = (spec.size, spec.size, spec.channels)
-    task = fitting_task(s.task, shape)
-    seen = replace(spec, channels=2 * spec.channels) if task else spec
-    said = {name: choose(spec.conditions, name, "condition") for name in s.condition}
-    guidance = Guidance(s.guidance, s.guidance_from, s.guidance_to, s.guidance_rescale)
-    check_guidance(guidance, said)
 
-    def build(key):
-        return BACKBONES[s.network].build(s, seen, said, nnx.Rngs(params=key))
+    def __init__(self, s: DenoiserSettings, spec: Spec, frame: Frame, limit: float):
+        self.s, self.frame, self.limit = s, frame, limit
+        self.shape = (spec.size, spec.size, spec.channels)
+        self.task = fitting_task(s.task, self.shape)
+        self.seen = replace(spec, channels=2 * spec.channels) if self.task else spec
+        self.said = {name: choose(spec.conditions, name, "condition") for name in s.condition}
+        self.guidance = Guidance(s.guidance, s.guidance_from, s.guidance_to, s.guidance_rescale)
+        check_guidance(self.guidance, self.said)
+        self.net = opened(nnx.eval_shape(lambda: self.build(jax.random.key(0))), s.precision)
 
-    net = opened(nnx.eval_shape(lambda: build(jax.random.key(0))), s.precision)
+    def build(self, key) -> nnx.Module:
+        return BACKBONES[self.s.network].build(self.s, self.seen, self.said, nnx.Rngs(params=key))
 
-    def network(params, label, source, keys=None):
-        return beside(lambda x, t: net(params[s.network])(x, t, label, keys), source)
+    def network(self, params, label, source, keys=None) -> Callable:
+        return beside(lambda x, t: self.net(params[self.s.network])(x, t, label, keys), source)
 
-    def errors(params, batch, keys, together, each, inside=None):
+    def estimated(self, params, source) -> Callable:
+        """(x, point, label) -> x_0, before it is held."""
+        return lambda x, p, label: estimate(self.frame, self.network(params, label, source), x, p)
+
+    def held(self, x0: Float[Array, "b ..."]) -> Float[Array, "b ..."]:
+        return jnp.clip(x0, -self.limit, self.limit)
+
+    def errors(self, params, batch, keys, together: float, each: float, inside=None) -> tuple[Array, Array]:
         """(weighted, plain) error of each picture, at a time and a noise of its own; attributes hidden in shares.
 
         inside: keys of what the network drops out; None: it drops nothing.
         """
         k_time, k_noise, k_drop = jnp.moveaxis(jax.vmap(lambda key: jax.random.split(key, 3))(keys), 1, 0)
-        label = hide(k_drop, {name: batch["label"][name] for name in said}, together, each)
-        t, eps = jax.vmap(frame.draw_time)(k_time), normal(k_noise, shape)
-        source = task(batch["image"]) if task else None
-        return denoising_loss(frame, network(params, label, source, inside), batch["image"], t, eps)
+        label = hide(k_drop, {name: batch["label"][name] for name in self.said}, together, each)
+        t, eps = jax.vmap(self.frame.draw_time)(k_time), normal(k_noise, self.shape)
+        source = self.task(batch["image"]) if self.task else None
+        return denoising_loss(self.frame, self.network(params, label, source, inside), batch["image"], t, eps)
 
-    def turn(params, extra, batch, keys, step):
-        weighted, error = errors(params, batch, keys, s.drop, s.drop_each, fold(keys, STREAM_DROPOUT))
+    def turn(self, params, extra, batch, keys, step):
+        weighted, error = self.errors(params, batch, keys, self.s.drop, self.s.drop_each, fold(keys, STREAM_DROPOUT))
         loss = weighted.mean()
         return loss, (extra, {"loss/denoise": loss, "loss/error": error.mean()})
 
-    def validate(params, batch, keys):
-        return {"denoise": errors(params, batch, keys, 0.0, 0.0)[0].mean()}
+    def validate(self, params, batch, keys) -> dict[str, Array]:
+        return {"denoise": self.errors(params, batch, keys, 0.0, 0.0)[0].mean()}
 
-    def bits(params, batch, keys):
-        label = {name: batch["label"][name] for name in said}
+    def bits(self, params, batch, keys) -> Float[Array, "b"]:
+        """By the bound of a chain of at most CHAIN steps, unguided."""
+        label, told = {name: batch["label"][name] for name in self.said}, self.estimated(params, None)
+        points = self.frame.path(jnp.asarray(even_levels(self.frame.path, self.frame.times, CHAIN)))
+        bound = chain_bound(lambda x, p: self.held(told(x, p, label)), points, batch["image"], keys)
+        return bits_per_dim(bound, math.prod(self.shape))
 
-        def plain(x, p):
-            return jnp.clip(estimate(frame, network(params, label, None), x, p), -limit, limit)
+    def draw(self, params, keys, cond, times, kept: Kept | None = None) -> Float[Array, "n h w c"]:
+        label = asked(self.said, cond, keys.shape[0])
+        source = cond.get(SOURCE, jnp.zeros((keys.shape[0], *self.shape))) if self.task else None
+        told = guided(self.estimated(params, source), label, self.guidance)
+        points = self.frame.path(times)  # a rule's eps is made to agree with what is held
+        return sample_loop(lambda x, p: self.held(told(x, p)), self.frame.rule, points, keys, self.shape, kept)
 
-        points = frame.path(jnp.asarray(even_levels(frame.path, frame.times, CHAIN)))
-        bound = chain_bound(plain, points, batch["image"], keys)
-        return bits_per_dim(bound, math.prod(shape))
+    def edit(self, params, keys, cond, kept, strength) -> Float[Array, "n h w c"]:
+        return self.draw(params, keys, cond, shortened(self.frame.times, strength), kept)
 
-    def draw(params, keys, cond, times, kept=None):
-        label = asked(said, cond, keys.shape[0])
-        source = cond.get(SOURCE, jnp.zeros((keys.shape[0], *shape))) if task else None
-        told = guided(lambda x, p, label: estimate(frame, network(params, label, source), x, p), label, guidance)
 
-        def held(x, p):  # a rule's eps is made to agree with this
-            return jnp.clip(told(x, p), -limit, limit)
-
-        return sample_loop(held, frame.rule, frame.path(times), keys, shape, kept)
-
-    def edit(params, keys, cond, kept, strength):
-        return draw(params, keys, cond, shortened(frame.times, strength), kept)
-
+def denoiser(s: DenoiserSettings, spec: Spec, frame: Frame, limit: float = 1.0) -> Method:
+    """The method of a `Denoiser`: one turn, by Adam with a warm-up."""
+    d = Denoiser(s, spec, frame, limit)
     rate = optax.linear_schedule(0.0, s.lr, s.warmup)
     # without decay plain Adam, whose state has no place for it: a checkpoint made before there was one still fits
     adam = partial(optax.adamw, weight_decay=s.weight_decay) if s.weight_decay else optax.adam
     return Method(
-        init=lambda key: ({s.network: nnx.state(build(key), nnx.Param)}, {}),
-        turns=(Turn(s.network, turn),),
+        init=lambda key: ({s.network: nnx.state(d.build(key), nnx.Param)}, {}),
+        turns=(Turn(s.network, d.turn),),
         optim={s.network: optax.chain(optax.clip_by_global_norm(s.clip), adam(rate, b2=0.99))},
-        sample=lambda params, keys, cond: draw(params, keys, cond, frame.times),
-        edit=None if task else edit,
-        source=task,
+        sample=lambda params, keys, cond: d.draw(params, keys, cond, frame.times),
+        edit=None if d.task else d.edit,
+        source=d.task,
         ema={s.network: power_ema()},
-        conditions=tuple(said),
-        validate=validate,
-        bits=None if task else bits,
+        conditions=tuple(d.said),
+        validate=d.validate,
+        bits=None if d.task else d.bits,
     )

@@ -88,8 +88,8 @@ def decoder_of(s: UnCLIPSettings, spec: Spec) -> Method:
     return denoiser(replace(s, condition=(EMBEDDING,)), seen, flow_frame(s))
 
 
-def unclip(s: UnCLIPSettings, spec: Spec) -> Method:
-    """Towers, prior and decoder, for pictures of `spec.size` (a multiple of 8, as the decoder's network allows)."""
+def check_unclip(s: UnCLIPSettings, spec: Spec) -> None:
+    """InputError where settings, words and the picture's size do not fit together."""
     if s.condition != (TEXT,):
         raise InputError(f"condition={','.join(s.condition)}: an unclip is told text alone; leave condition out")
     if s.task:
@@ -100,6 +100,11 @@ def unclip(s: UnCLIPSettings, spec: Spec) -> Method:
     if not 0 <= s.prior_guidance < math.inf:
         raise InputError(f"prior_guidance={s.prior_guidance}: must be a number from 0 on; 1 is off")
     check("unclip", s, spec)
+
+
+def unclip(s: UnCLIPSettings, spec: Spec) -> Method:
+    """Towers, prior and decoder, for pictures of `spec.size` (a multiple of 8, as the decoder's network allows)."""
+    check_unclip(s, spec)
     towers, prior, unit = Towers(s, spec, s.precision), Prior(s), math.sqrt(s.embedding)
     decoder, begins = decoder_of(s, spec), s.first_stage
     (decode,) = decoder.turns

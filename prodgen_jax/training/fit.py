@@ -133,6 +133,16 @@ def length_of(made: Recipe, encoder: Encoder | None) -> int:
     return encoded(["a line"], encoder).shape[1] if encoder else 0
 
 
+def method_and_photos(
+    made: Recipe, prepared: PreparedSet, before: tuple[str, ...], encoder: Encoder | None
+) -> tuple[Method, Split, int]:
+    """(the method, the photos that it learns from with all that it is told of them, numbers of a line's vector)."""
+    embedding = length_of(made, encoder)
+    method = made.build(Spec.of(prepared, before, embedding))
+    split = told(prepared, "train", method.conditions, several=True, before=before, encoder=encoder)
+    return method, in_domains(split, prepared, method.domains), embedding
+
+
 def validation_of(
     made: Recipe, method: Method, prepared: PreparedSet, before: tuple[str, ...], encoder: Encoder | None
 ) -> Validation | None:
@@ -184,20 +194,14 @@ def fit(
         check_numbers(steps, minutes, seed)
         check_start(made.name, start)
         before = start.vocabulary.words if start else ()
-        embedding = length_of(made, encoder)
-        method = made.build(Spec.of(prepared, before, embedding))
-        split = told(prepared, "train", method.conditions, several=True, before=before, encoder=encoder)
-        split = in_domains(split, prepared, method.domains)
+        method, split, embedding = method_and_photos(made, prepared, before, encoder)
         check(method, split, made.loop, made.augment, devices)
         check_fit(made.fit)
         validation = validation_of(made, method, prepared, before, encoder)
         shown = sheet_photos(method, prepared, split)
     agree()
-    out, config, limit = (
-        Path(out),
-        config_of(made, prepared, seed, start, embedding),
-        math.inf if minutes is None else 60 * minutes,
-    )
+    out, limit = Path(out), math.inf if minutes is None else 60 * minutes
+    config = config_of(made, prepared, seed, start, embedding)
     check_same_on_all({**config, "steps": steps, "devices": devices})
     use_compilation_cache()
     with Stop() as stop, ExitStack() as opened:

@@ -25,6 +25,7 @@ from prodgen_jax.training.weights import NUMBERS, PREFIX, SUFFIX, read_facts, re
 
 BEST = "best"  # the folder of the best checkpoint
 CONFIG = ("method", "settings", "size", "attributes", "fingerprint", "seed", "versions")
+LATER = {"words": [], "start": None, EMBEDDING: 0}  # what a config.json may be without, and what that means
 
 
 def config_of(made: Recipe, prepared: PreparedSet, seed: int, start: "Run | None" = None, embedding: int = 0) -> dict:
@@ -174,9 +175,7 @@ def open_run(path: str | Path) -> Run:
             path,
             {
                 **{name: config[name] for name in CONFIG},
-                **({EMBEDDING: config[EMBEDDING]} if EMBEDDING in config else {}),
-                "words": config.get("words", []),
-                "start": config.get("start"),
+                **{name: config.get(name, nothing) for name, nothing in LATER.items()},
             },
             part,
         )
