@@ -267,10 +267,10 @@ def keeping(
 def play(ticks: Iterator[Tick], keeper: Keeper | Follower, stop: Stop, step: int) -> int:
     """Hands each tick to the keeper until an end is met, and gives back the last step, which is saved.
 
-    step: done before.
+    step: done before. However short the time, one step is played: a run without any could not be drawn from.
     """
     tick = None
-    while not stop.agreed(keeper.over) and (after := next(ticks, None)):
+    while not stop.agreed(keeper.over and step > 0) and (after := next(ticks, None)):
         tick, before, step = after, step, after.step
         with telling():
             keeper.see(tick, before)

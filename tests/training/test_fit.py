@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from prodgen_jax.errors import InputError
+from prodgen_jax.sampling.sample import sample
 from prodgen_jax.training.fit import fit
 from prodgen_jax.training.lock import alone
 from prodgen_jax.training.run import open_run
@@ -82,6 +83,13 @@ def test_minutes_end_a_run_and_those_spent_count_on_resume(tiny, tiny_recipe, tm
     ended = fit(made, tiny, tmp_path / "run", minutes=0.02)
     assert ended.step >= 1 and ended.seconds >= 1.2
     assert fit(made, tiny, tmp_path / "run", minutes=0.02, resume=True).step == ended.step
+
+
+def test_a_time_that_is_over_before_it_begins_makes_a_run_all_the_same(tiny, tiny_recipe, tmp_path):
+    made = tiny_recipe("vae")
+    assert fit(made, tiny, tmp_path / "run", minutes=1e-9).step == 1
+    run = fit(made, tiny, tmp_path / "run", minutes=1e-9, resume=True)
+    assert run.step == 1 and len(sample(run, 2)[0]) == 2
 
 
 def test_training_reads_its_own_split_alone_and_writes_nothing_there(tiny, tiny_recipe, tmp_path, monkeypatch):
