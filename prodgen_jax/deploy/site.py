@@ -50,15 +50,15 @@ def says(path: Path, words: tuple[str, ...]) -> bool:
 def batches(paths: list[Path], smoke: bool) -> list[list[Path]]:
     """What runs after what, each list side by side and begun in its order, which puts the longest first.
 
-    What is timed has the machine for itself, and runs before the others: 7x and on look at what it has trained. In a
-    smoke run nothing is timed, and one wave follows the other.
+    What is timed has the machine for itself, and runs before the others: 7x and on look at what it has trained, and at
+    no other runs. In a smoke run nothing is timed, and one wave follows the other.
     """
     if smoke:
         return [sorted(wave, key=lambda path: not says(path, LONG)) for wave in waves(paths)]
     shared = [path for path in paths if path.stem < "1"]
     timed = [path for path in paths if path not in shared and says(path, CLOCKS)]
     others = [path for path in paths if path not in shared and path not in timed]
-    others.sort(key=lambda path: (path.stem >= "7", not says(path, LONG)))
+    others.sort(key=lambda path: not says(path, LONG))
     before, after = ([path for path in timed if (path.stem >= "7") is late] for late in (False, True))
     return [*([path] for path in shared + before), *([others] if others else []), *([path] for path in after)]
 

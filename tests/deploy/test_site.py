@@ -10,7 +10,7 @@ import pytest
 
 from prodgen_jax.deploy.site import batches, build_report, waves
 from prodgen_jax.deploy.site_pages import headline
-from prodgen_jax.deploy.site_run import COMPILE_FAST, environment
+from prodgen_jax.deploy.site_run import COMPILE_FAST, COMPILE_SOON, environment
 from prodgen_jax.deploy.site_stamp import data_fingerprint
 from prodgen_jax.errors import InputError
 
@@ -187,8 +187,10 @@ def test_a_smoke_run_keeps_the_order_of_what_needs_each_other():
 
 def test_a_smoke_run_compiles_fast_and_keeps_the_flags_that_are_set(monkeypatch):
     monkeypatch.setenv("XLA_FLAGS", "--xla_force_host_platform_device_count=2")
-    assert environment(smoke=False)["XLA_FLAGS"] == "--xla_force_host_platform_device_count=2"
-    assert environment(smoke=True)["XLA_FLAGS"] == f"--xla_force_host_platform_device_count=2 {COMPILE_FAST}"
+    own = "--xla_force_host_platform_device_count=2"
+    assert environment(smoke=True, device="2 x cpu")["XLA_FLAGS"] == f"{COMPILE_FAST} {own}"
+    assert environment(smoke=False, device="1 x cpu")["XLA_FLAGS"] == f"{COMPILE_SOON} {own}"
+    assert environment(smoke=False, device="1 x NVIDIA H100")["XLA_FLAGS"] == own
 
 
 def test_what_is_timed_has_the_machine_for_itself(tmp_path):
@@ -208,6 +210,6 @@ def test_what_is_timed_has_the_machine_for_itself(tmp_path):
         nbformat.write(nbformat.v4.new_notebook(cells=cells), path)
     found = [[path.stem for path in batch] for batch in batches(paths, smoke=False)]
     alone = [["00_start"], ["20_gan"], ["40_speed"]]
-    others = ["10_data", "50_text", "90_scaling", "70_evaluation"]  # of the late ones the longest begins first
+    others = ["90_scaling", "10_data", "50_text", "70_evaluation"]  # the longest begins first
     assert found == [*alone, others, ["91_speed"]]
     assert [set(batch) for batch in batches(paths, smoke=True)] == [set(wave) for wave in waves(paths)]
