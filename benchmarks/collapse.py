@@ -53,12 +53,13 @@ HEAD = (
     "{seeds} seeds stands with half of its 95 % interval."
 )
 READ = (
-    "*Types*: a second network, which no training saw, reads {kind} off photos and samples ({types} types). One is "
-    "*drawn* if it has at least {met:.0%} of its share among the photos; *photos of the others*: the share of held-out "
-    "photos whose type is not drawn. *Shares that are off*: how many of the samples would have to be of another type "
-    "for all shares to be right (the total variation). *Acts as if of*: the birthday test (Arora & Zhang 2018), where "
-    "one pair of photos in {same} is as near as two that count as the same, so that photos act as if of {same}. It "
-    "says nothing here: pictures that are wrong in many ways are never the same, so they seem more varied than photos."
+    "*Types*: a second network, by which nothing was trained or chosen, reads {kind} off photos and samples ({types} "
+    "types). One is *drawn* if it has at least {met:.0%} of its share among the photos; *photos of the others*: the "
+    "share of held-out photos whose type is not drawn. *Shares that are off*: how many of the samples would have to be "
+    "of another type for all shares to be right (the total variation). *Acts as if of*: the birthday test (Arora & "
+    "Zhang 2018), where one pair of photos in {same} is as near as two that count as the same, so that photos act as if "
+    "of {same}. It says nothing here: pictures that are wrong in many ways are never the same, so they seem more varied "
+    "than photos."
 )
 BOOSTED = (
     "Boosting does not pay here: each component of an AdaGAN has a third of the steps, and is far from finished. "
@@ -121,10 +122,8 @@ def page(prepared: PreparedSet, work: Path, out: Path, note: str) -> None:
     found = json.loads(kept.read_text()) if kept.exists() else {}
     train = prepared.split("train").images
     photos = np.asarray(train[np.sort(np.random.default_rng(0).choice(len(train), N, replace=False))])
-    shown, rows = (
-        {"photos": photos[:: N // COLUMNS][:COLUMNS]},
-        [["photos", *(cell((value, None)) for value in bench(photos).values())]],
-    )
+    shown = {"photos": photos[:: N // COLUMNS][:COLUMNS]}
+    rows = [["photos", *(cell((value, None)) for value in bench(photos).values())]]
     ways = {}
     for way in WAYS:
         for seed in range(SEEDS):
