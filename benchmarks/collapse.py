@@ -57,9 +57,9 @@ READ = (
     "types). One is *drawn* if it has at least {met:.0%} of its share among the photos; *photos of the others*: the "
     "share of held-out photos whose type is not drawn. *Shares that are off*: how many of the samples would have to be "
     "of another type for all shares to be right (the total variation). *Acts as if of*: the birthday test (Arora & "
-    "Zhang 2018), where one pair of photos in {same} is as near as two that count as the same, so that photos act as if "
-    "of {same}. It says nothing here: pictures that are wrong in many ways are never the same, so they seem more varied "
-    "than photos."
+    "Zhang 2018), where one pair of photos in {same} is as near as two that count as the same, so that photos act as "
+    "if of {same}. It says nothing here: pictures that are wrong in many ways are never the same, so they seem more "
+    "varied than photos."
 )
 BOOSTED = (
     "Boosting does not pay here: each component of an AdaGAN has a third of the steps, and is far from finished. "
