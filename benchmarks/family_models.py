@@ -31,6 +31,7 @@ CVAE = """A conditional VAE for 32 px product photos, told any of seven attribut
 `prodgen sample pretrained:cvae32 --where articleType=Shirts --where subCategory=Topwear -n 64 --out sheet.png`."""
 VQVAE = """A VQ-VAE and its prior for 32 px product photos: a photo as 64 codes, and such pages of codes written anew:
 `prodgen sample pretrained:vqvae32 -n 64 --out sheet.png`; likelier ones: `--set temperature=0.8`."""
+CATALOG = "the public 'Fashion Product Images (Small)' collection"
 SHOP = "It knows one shop's photos at 32 px."
 LIMITS = {
     "stylegan32": (
@@ -75,7 +76,9 @@ def draw_grid(run: Run, path: Path) -> None:
     save_figure(figure, path)
 
 
-def card(name: str, run: Run, record: dict, said: str, limits: tuple[str, ...], by: str, others: str) -> None:
+def card(
+    name: str, run: Run, record: dict, said: str, limits: tuple[str, ...], by: str, others: str, shop: str = CATALOG
+) -> None:
     """The model's card, beside it. by: the script that made it; others: the page of what it is compared with."""
     row = [f"pretrained:{name}", *(f"{record['samples'][key]:.3g}" for key in SHOWN.values())]
     control = [
@@ -92,8 +95,7 @@ def card(name: str, run: Run, record: dict, said: str, limits: tuple[str, ...], 
         "",
         said,
         "",
-        "- **Data**: the public 'Fashion Product Images (Small)' collection, "
-        f"{record['prepared']['splits']['train']:,} training photos.",
+        f"- **Data**: {shop}, {record['prepared']['splits']['train']:,} training photos.",
         f"- **Budget**: {run.step:,} steps of {run.recipe.loop.batch} on one core.",
         "",
         f"## Quality: {record['n']['samples']:,} samples against {held_out:,} held-out photos",

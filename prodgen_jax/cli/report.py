@@ -10,7 +10,7 @@ def add(commands) -> None:
     p.add_argument("--out", default="reports", help="folder of what is made (default reports)")
     p.add_argument("--data", help="a prepared set, a catalogue or a name (default: the demo shop)")
     p.add_argument("--smoke", action="store_true", help="tiny settings, to see that everything runs")
-    p.add_argument("--minutes", type=float, help="minutes of each training (default: the notebooks' own)")
+    p.add_argument("--minutes", type=float, help="minutes of each training (default: the notebooks'; 3 with --data)")
     p.add_argument("--colab", help="address of the folder of notebooks as Colab opens it, for links")
     p.set_defaults(call=run)
 

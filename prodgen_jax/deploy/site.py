@@ -21,7 +21,9 @@ from prodgen_jax.errors import InputError
 from prodgen_jax.progress import Progress
 
 AT_ONCE = 2  # notebooks that run side by side, where none is timed
-CLOCKS = ("MINUTES", "perf_counter")  # in a cell: it trains for so long, or it measures how long something takes
+CLOCKS = ("perf_counter",)  # in a cell: it measures how long something takes
+BUDGETS = ("MINUTES",)  # in a cell: it trains for so long
+OWN_MINUTES = 3.0  # of each training on data of one's own; for the demo shop trained models come with the package
 LONG = ("STEPS =",)  # in a cell: it trains for so many steps, and takes longest of those that run side by side
 
 
@@ -47,20 +49,26 @@ def says(path: Path, words: tuple[str, ...]) -> bool:
     return any(word in "".join(cell["source"]) for cell in cells if cell["cell_type"] == "code" for word in words)
 
 
-def batches(paths: list[Path], smoke: bool) -> list[list[Path]]:
+def batches(paths: list[Path], smoke: bool, own: bool = False) -> list[list[Path]]:
     """What runs after what, each list side by side and begun in its order, which puts the longest first.
 
     What is timed has the machine for itself, and runs before the others: 7x and on look at what it has trained, and at
-    no other runs. In a smoke run nothing is timed, and one wave follows the other.
+    no other runs. On data of one's own, which no model comes for, so does what trains for minutes. In a smoke run
+    nothing is timed, and one wave follows the other.
     """
     if smoke:
         return [sorted(wave, key=lambda path: not says(path, LONG)) for wave in waves(paths)]
     shared = [path for path in paths if path.stem < "1"]
-    timed = [path for path in paths if path not in shared and says(path, CLOCKS)]
+    timed = [path for path in paths if path not in shared and says(path, CLOCKS + BUDGETS if own else CLOCKS)]
     others = [path for path in paths if path not in shared and path not in timed]
     others.sort(key=lambda path: not says(path, LONG))
     before, after = ([path for path in timed if (path.stem >= "7") is late] for late in (False, True))
     return [*([path] for path in shared + before), *([others] if others else []), *([path] for path in after)]
+
+
+def owned(data: str | None) -> bool:
+    """Whether a report is of data of one's own, which none of the package's models has learned from."""
+    return data not in (None, "demo")
 
 
 def parameters(out: Path, data: str | None, smoke: bool, minutes: float | None) -> dict:
@@ -68,6 +76,7 @@ def parameters(out: Path, data: str | None, smoke: bool, minutes: float | None) 
     values = {"WORK": str(out / "work"), "SMOKE": smoke}
     if data is not None:  # a path must hold from the notebook's folder as well
         values["DATA"] = str(Path(data).resolve()) if Path(data).exists() else data
+        values |= {"MINUTES": OWN_MINUTES} if owned(data) else {}
     if minutes is not None:
         values["MINUTES"] = float(minutes)
     return values
@@ -84,7 +93,8 @@ def build_report(
 ) -> Path:
     """Execute every numbered notebook that changed and build the site; returns OUT/html/index.html.
 
-    data: what the notebooks get as DATA; a prepared set, a catalog or a name. minutes: training budget, as MINUTES.
+    data: what the notebooks get as DATA; a prepared set, a catalog or a name. minutes: training budget, as MINUTES;
+    with data of one's own it is 3 if not said otherwise.
     colab: address of the folder of notebooks, for an "open in Colab" link; default PRODGEN_COLAB, else no link.
     A notebook runs again when its cells, the package, the data, its parameters or the library versions changed.
     InputError names the notebook and cell that failed; what ran before it is kept.
@@ -107,7 +117,9 @@ def build_report(
 
     with ThreadPoolExecutor(AT_ONCE) as pool:
         made = {
-            p.stem: at for batch in batches(paths, smoke) for p, at in zip(batch, pool.map(record, batch), strict=True)
+            path.stem: at
+            for batch in batches(paths, smoke, own=owned(data))
+            for path, at in zip(batch, pool.map(record, batch), strict=True)
         }
     records = {path.stem: made[path.stem] for path in paths}
     pages = write_source(paths, out, records, colab or os.environ.get("PRODGEN_COLAB"))

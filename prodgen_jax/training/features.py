@@ -2,7 +2,8 @@
 
 The metrics compare pictures in the penultimate layer of a classifier of the catalog's own attributes (M1), so that
 they see what matters in this shop and need no outside weights. Two records may be compared where they name the same
-weights. The cache is `DIR/features/SEED/`: `weights.safetensors`, and `network.json`, which is written last.
+weights. The cache is `DIR/features/SEED/`: `weights.safetensors`, and `network.json`, which is written last. The demo
+shop's networks come with the package.
 """
 
 import hashlib
@@ -31,6 +32,7 @@ from prodgen_jax.methods import classifier
 from prodgen_jax.methods.spec import Spec
 from prodgen_jax.progress import Progress
 from prodgen_jax.training.loop import LoopSettings, loop
+from prodgen_jax.training.weights import SHIPPED
 
 FORMAT = 1
 BATCH = 128  # examples a training step
@@ -118,7 +120,7 @@ def feature_network(
     identity, settings = plan(prepared, steps, seed, half, shape)
     name = str(seed) if half is None else f"{seed}-half{half}"
     places = [folder / name for folder in cache_folders(prepared)]
-    for place in places:
+    for place in (*places, SHIPPED / "features" / prepared.fingerprint[:16] / name):
         found = read_cached(place, identity, settings, Spec.of(prepared))
         if found is not None:
             return found

@@ -8,7 +8,7 @@ from pathlib import Path
 import nbformat
 import pytest
 
-from prodgen_jax.deploy.site import batches, build_report, waves
+from prodgen_jax.deploy.site import OWN_MINUTES, batches, build_report, parameters, waves
 from prodgen_jax.deploy.site_pages import headline
 from prodgen_jax.deploy.site_run import COMPILE_FAST, COMPILE_SOON, environment
 from prodgen_jax.deploy.site_stamp import data_fingerprint
@@ -193,6 +193,12 @@ def test_a_smoke_run_compiles_fast_and_keeps_the_flags_that_are_set(monkeypatch)
     assert environment(smoke=False, device="1 x NVIDIA H100")["XLA_FLAGS"] == own
 
 
+def test_data_of_ones_own_is_trained_on_for_longer(tmp_path):
+    assert "MINUTES" not in parameters(tmp_path, None, False, None) | parameters(tmp_path, "demo", False, None)
+    assert parameters(tmp_path, str(tmp_path), False, None)["MINUTES"] == OWN_MINUTES
+    assert parameters(tmp_path, str(tmp_path), False, 0.5)["MINUTES"] == 0.5
+
+
 def test_what_is_timed_has_the_machine_for_itself(tmp_path):
     sources = {
         "00_start": "x = 1",
@@ -208,8 +214,12 @@ def test_what_is_timed_has_the_machine_for_itself(tmp_path):
     for path, source in zip(paths, sources.values(), strict=True):
         cells = [nbformat.v4.new_markdown_cell("MINUTES of reading"), nbformat.v4.new_code_cell(source)]
         nbformat.write(nbformat.v4.new_notebook(cells=cells), path)
-    found = [[path.stem for path in batch] for batch in batches(paths, smoke=False)]
-    alone = [["00_start"], ["20_gan"], ["40_speed"]]
-    others = ["90_scaling", "10_data", "50_text", "70_evaluation"]  # the longest begins first
-    assert found == [*alone, others, ["91_speed"]]
+
+    def found(own):
+        return [[path.stem for path in batch] for batch in batches(paths, smoke=False, own=own)]
+
+    others = ["90_scaling", "10_data", "20_gan", "50_text", "70_evaluation"]  # the longest begins first
+    assert found(own=False) == [["00_start"], ["40_speed"], others, ["91_speed"]]
+    others.remove("20_gan")  # on data of one's own what it trains is what it shows
+    assert found(own=True) == [["00_start"], ["20_gan"], ["40_speed"], others, ["91_speed"]]
     assert [set(batch) for batch in batches(paths, smoke=True)] == [set(wave) for wave in waves(paths)]

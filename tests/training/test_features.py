@@ -2,13 +2,16 @@
 
 import json
 import pickle
+import shutil
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from prodgen_jax import open_or_prepare
 from prodgen_jax.errors import InputError
+from prodgen_jax.evaluation.control import control_network
 from prodgen_jax.methods import classifier
 from prodgen_jax.methods.spec import Spec
 from prodgen_jax.training import features
@@ -121,6 +124,24 @@ def test_damaged_cache_is_trained_again(prepared, network, no_training, name, da
             feature_network(prepared, steps=120)
     finally:
         file.write_bytes(kept)
+
+
+def test_a_network_of_the_package_is_read(prepared, network, tmp_path, monkeypatch, no_training):
+    """Where the set's own cache holds none; and it is named by the set's fingerprint."""
+    monkeypatch.setattr(features, "cache_folders", lambda _: (tmp_path / "nothing",))
+    monkeypatch.setattr(features, "SHIPPED", tmp_path)
+    with pytest.raises(RuntimeError, match="trained"):
+        feature_network(prepared, steps=120)
+    place = tmp_path / "features" / prepared.fingerprint[:16]
+    shutil.copytree(prepared.path / "features" / "0", place / "0")
+    assert feature_network(prepared, steps=120).weights_sha256 == network.weights_sha256
+
+
+@pytest.mark.long
+def test_the_demo_shops_networks_come_with_the_package(tmp_path, no_training):
+    prepared = open_or_prepare("demo", tmp_path / "demo")
+    accuracy = [make(prepared).accuracy["type"]["accuracy"] for make in (feature_network, control_network)]
+    assert min(accuracy) > 0.95
 
 
 def test_read_only_set_is_cached_for_the_user(prepared, network, tmp_path, monkeypatch):
