@@ -50,7 +50,7 @@ def says(path: Path, words: tuple[str, ...]) -> bool:
 
 
 def batches(paths: list[Path], smoke: bool, own: bool = False) -> list[list[Path]]:
-    """What runs after what, each list side by side and begun in its order, which puts the longest first.
+    """What runs after what, each list side by side and begun in its order: the longest first, the short 1x at the end.
 
     What is timed has the machine for itself, and runs before the others: 7x and on look at what it has trained, and at
     no other runs. On data of one's own, which no model comes for, so does what trains for minutes. In a smoke run
@@ -60,7 +60,7 @@ def batches(paths: list[Path], smoke: bool, own: bool = False) -> list[list[Path
         return [sorted(wave, key=lambda path: not says(path, LONG)) for wave in waves(paths)]
     shared = [path for path in paths if path.stem < "1"]
     timed = [path for path in paths if path not in shared and says(path, CLOCKS + BUDGETS if own else CLOCKS)]
-    others = [path for path in paths if path not in shared and path not in timed]
+    others = [path for path in reversed(paths) if path not in shared and path not in timed]
     others.sort(key=lambda path: not says(path, LONG))
     before, after = ([path for path in timed if (path.stem >= "7") is late] for late in (False, True))
     return [*([path] for path in shared + before), *([others] if others else []), *([path] for path in after)]
