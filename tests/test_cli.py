@@ -1,5 +1,6 @@
 """The door: the commands make what they say, and every mistake ends in one line that names it."""
 
+import argparse
 import json
 import shutil
 import zipfile
@@ -8,7 +9,7 @@ import numpy as np
 import pytest
 
 from prodgen_jax.cli import main
-from prodgen_jax.cli.arguments import METHOD_NAMES
+from prodgen_jax.cli.arguments import METHOD_NAMES, add_wishes, wishes
 from prodgen_jax.data.prepared import open_prepared
 from prodgen_jax.methods import METHODS
 from prodgen_jax.sampling.sample import load_samples
@@ -225,6 +226,7 @@ def test_a_truncated_checkpoint(run, tmp_path, refused):
     [
         (("--where", "type=bag"), "not conditional"),
         (("--where", "type"), "--where type: expected name=value"),
+        (("--where", "type=bag", "--where", "type=shoe"), "--where type=bag,type=shoe: names an attribute twice"),
         (("-n", "0"), "n=0"),
         (("--set", "latent=8"), "'latent' cannot be changed after training; a vae has none of sampling"),
         (("--set", "guidance"), "--set guidance: expected name=value"),
@@ -232,6 +234,15 @@ def test_a_truncated_checkpoint(run, tmp_path, refused):
 )
 def test_sampling_that_cannot_be(run, tmp_path, refused, options, named):
     assert named in refused("sample", run.path, "--out", tmp_path / "s.npz", *options)
+
+
+@pytest.mark.parametrize("said", [["type=bag,colour=red"], ["type=bag", "colour=red"], ["colour=red", "type=bag"]])
+def test_wishes_add_up(said):
+    """With commas or each by itself: none takes another's place."""
+    parser = argparse.ArgumentParser()
+    add_wishes(parser)
+    args = parser.parse_args([word for wish in said for word in ("--where", wish)])
+    assert wishes(args) == {"where": {"type": "bag", "colour": "red"}, "text": None}
 
 
 def test_sampling_from_no_run(tmp_path, refused):

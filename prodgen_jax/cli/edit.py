@@ -3,7 +3,8 @@
 import argparse
 from pathlib import Path
 
-from prodgen_jax.literals import list_of, parse_pairs
+from prodgen_jax.cli.arguments import add_wishes, wishes
+from prodgen_jax.literals import parse_pairs
 
 
 def add(commands) -> None:
@@ -22,8 +23,7 @@ def add(commands) -> None:
     p.add_argument(
         "--strength", type=float, help="from 0, nothing, to 1, from noise (default 0.6, with --background 0)"
     )
-    p.add_argument("--where", metavar="A=V,...", help="attributes asked for; conditional runs only")
-    p.add_argument("--text", metavar="WORDS", help="what is wanted, in words; runs that are conditional on text only")
+    add_wishes(p)
     p.add_argument("--seed", type=int, default=0, help="the same seed gives the same pictures (default 0)")
     p.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="a setting of sampling")
     p.set_defaults(call=run)
@@ -46,9 +46,8 @@ def run(args: argparse.Namespace) -> None:
         photos = [with_background(photo, args.background) for photo in photos]
     strength = args.strength if args.strength is not None else 0.0 if args.background else 0.6
     if strength or not args.background:
-        said = {"where": parse_pairs(list_of(args.where or ""), "--where"), "text": args.text}
-        settings = parse_pairs(args.set, "--set")
-        photos = edit(model, photos, strength=strength, changes=changes, seed=args.seed, settings=settings, **said)
+        said = {**wishes(args), "settings": parse_pairs(args.set, "--set")}
+        photos = edit(model, photos, strength=strength, changes=changes, seed=args.seed, **said)
     for place, photo in zip(places, photos, strict=True):
         save_png(place, photo)
     print(f"{args.out}: {len(photos)} pictures")

@@ -2,7 +2,8 @@
 
 import argparse
 
-from prodgen_jax.literals import list_of, parse_pairs
+from prodgen_jax.cli.arguments import add_wishes, wishes
+from prodgen_jax.literals import parse_pairs
 
 OURS = {"2": "pretrained:srgan64"}  # what enlarges so many times
 
@@ -13,8 +14,7 @@ def add(commands) -> None:
     p.add_argument("-n", type=int, default=64, help="how many (default 64)")
     p.add_argument("--out", required=True, metavar="FILE.npz|FILE.png|FOLDER", help="arrays, a sheet, or PNG files")
     p.add_argument("--seed", type=int, default=0, help="the same seed gives the same pictures (default 0)")
-    p.add_argument("--where", metavar="A=V,...", help="attributes asked for; conditional runs only")
-    p.add_argument("--text", metavar="WORDS", help="what is wanted, in words; runs that are conditional on text only")
+    add_wishes(p)
     p.add_argument(
         "--set",
         action="append",
@@ -35,12 +35,11 @@ def run(args: argparse.Namespace) -> None:
     from prodgen_jax.sampling.translate import check_upscale, upscale
     from prodgen_jax.training.run import open_run
 
-    where = parse_pairs(list_of(args.where or ""), "--where")
-    settings = parse_pairs(args.set, "--set")
+    said, settings = wishes(args), parse_pairs(args.set, "--set")
     drawn, larger = open_run(args.run), open_run(OURS.get(args.upscale, args.upscale)) if args.upscale else None
     if larger:
         check_upscale(larger, drawn.spec.size)  # before anything is drawn
-    images, labels = sample(drawn, args.n, args.seed, where, settings, args.text)
+    images, labels = sample(drawn, args.n, args.seed, settings=settings, **said)
     if larger:
         images = upscale(larger, images, args.seed)
     save_samples(args.out, images, labels)

@@ -3,7 +3,8 @@
 import argparse
 from pathlib import Path
 
-from prodgen_jax.literals import list_of, parse_pairs
+from prodgen_jax.cli.arguments import add_wishes, wishes
+from prodgen_jax.literals import parse_pairs
 
 
 def add(commands) -> None:
@@ -12,8 +13,7 @@ def add(commands) -> None:
     p.add_argument("photos", nargs="+", metavar="PHOTO", help="photos, of which the run's task leaves a part")
     p.add_argument("--out", required=True, metavar="FOLDER", help="where results go, under the photos' names, as PNG")
     p.add_argument("--given", action="store_true", help="the pictures are such already: drawings of edges, small ones")
-    p.add_argument("--where", metavar="A=V,...", help="attributes asked for; conditional runs only")
-    p.add_argument("--text", metavar="WORDS", help="what is wanted, in words; runs that are conditional on text only")
+    add_wishes(p)
     p.add_argument(
         "--set", action="append", default=[], metavar="KEY=VALUE", help="a setting of sampling: back=true (cyclegan)"
     )
@@ -32,8 +32,7 @@ def run(args: argparse.Namespace) -> None:
     places = [Path(args.out) / f"{Path(path).stem}.png" for path in args.photos]
     check_places(args.photos, places)
     photos = [np.asarray(open_photo(path)) for path in args.photos]
-    where = parse_pairs(list_of(args.where or ""), "--where")
-    said = {"where": where, "text": args.text, "settings": parse_pairs(args.set, "--set")}
+    said = {**wishes(args), "settings": parse_pairs(args.set, "--set")}
     _, made = translate(open_run(args.run), photos, given=args.given, seed=args.seed, **said)
     for place, picture in zip(places, made, strict=True):
         save_png(place, picture)
