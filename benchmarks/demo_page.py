@@ -52,7 +52,8 @@ def record_of(run: Run, prepared: PreparedSet, file: Path) -> dict:
 
 def ship_networks(prepared: PreparedSet) -> None:
     """Both networks that measure the demo shop, where `feature_network` looks for them."""
-    feature_network(prepared), control_network(prepared)
+    feature_network(prepared)
+    control_network(prepared)
     place = MODELS / "features" / prepared.fingerprint[:16]
     shutil.rmtree(MODELS / "features", ignore_errors=True)
     for name in ("0", "1-half1"):

@@ -66,9 +66,9 @@ def batches(paths: list[Path], smoke: bool, own: bool = False) -> list[list[Path
     return [*([path] for path in shared + before), *([others] if others else []), *([path] for path in after)]
 
 
-def owned(data: str | None) -> bool:
-    """Whether a report is of data of one's own, which none of the package's models has learned from."""
-    return data not in (None, "demo")
+def owned(values: dict) -> bool:
+    """Whether these parameters are of data of one's own, which none of the package's models has learned from."""
+    return values.get("DATA", "demo") != "demo"
 
 
 def parameters(out: Path, data: str | None, smoke: bool, minutes: float | None) -> dict:
@@ -76,7 +76,8 @@ def parameters(out: Path, data: str | None, smoke: bool, minutes: float | None) 
     values = {"WORK": str(out / "work"), "SMOKE": smoke}
     if data is not None:  # a path must hold from the notebook's folder as well
         values["DATA"] = str(Path(data).resolve()) if Path(data).exists() else data
-        values |= {"MINUTES": OWN_MINUTES} if owned(data) else {}
+    if owned(values):
+        values["MINUTES"] = OWN_MINUTES
     if minutes is not None:
         values["MINUTES"] = float(minutes)
     return values
@@ -118,7 +119,7 @@ def build_report(
     with ThreadPoolExecutor(AT_ONCE) as pool:
         made = {
             path.stem: at
-            for batch in batches(paths, smoke, own=owned(data))
+            for batch in batches(paths, smoke, own=owned(values))
             for path, at in zip(batch, pool.map(record, batch), strict=True)
         }
     records = {path.stem: made[path.stem] for path in paths}

@@ -108,7 +108,7 @@ def feature_network(
     measured: bool = True,
     **shape: int,
 ) -> FeatureNetwork:
-    """The feature network of a prepared set: read from the cache, or trained and put there.
+    """The feature network of a prepared set: read from the cache or the package, or trained and put in the cache.
 
     steps: of training, with batches of 128; None takes 4 epochs, but 300 to 1000 steps. half: 0 or 1 trains on that
     half of the training photos alone, None on all. measured: whether its accuracy on the test split is to be known,

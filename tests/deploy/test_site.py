@@ -193,10 +193,13 @@ def test_a_smoke_run_compiles_fast_and_keeps_the_flags_that_are_set(monkeypatch)
     assert environment(smoke=False, device="1 x NVIDIA H100")["XLA_FLAGS"] == own
 
 
-def test_data_of_ones_own_is_trained_on_for_longer(tmp_path):
+def test_data_of_ones_own_is_trained_on_for_longer(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)  # where no folder is called demo
     assert "MINUTES" not in parameters(tmp_path, None, False, None) | parameters(tmp_path, "demo", False, None)
     assert parameters(tmp_path, str(tmp_path), False, None)["MINUTES"] == OWN_MINUTES
     assert parameters(tmp_path, str(tmp_path), False, 0.5)["MINUTES"] == 0.5
+    (tmp_path / "demo").mkdir()
+    assert parameters(tmp_path, "demo", False, None)["MINUTES"] == OWN_MINUTES
 
 
 def test_what_is_timed_has_the_machine_for_itself(tmp_path):
