@@ -27,6 +27,7 @@ from prodgen_jax.errors import InputError
 from prodgen_jax.progress import track
 
 SIZES = range(8, 1025)  # pixels
+LONGEST_TEXT = 500  # characters kept of a product's text: rows of a split are as long as its longest one
 RULES = {"near_bits": near.BITS, "near_difference": near.DIFFERENCE}
 
 
@@ -92,7 +93,7 @@ def _build(folder: Path, catalogue: Source, request: dict, beam: str | None) -> 
     groups = join_groups(ids, [row[columns.group] if columns.group else "" for row in kept.rows], pairs)
     splits = assign(groups, request["validation"], request["test"], request["seed"])
     values, labels = encode(kept.rows, columns.attributes)
-    text = [row[columns.text] if columns.text else "" for row in kept.rows]
+    text = [shortened(row[columns.text]) if columns.text else "" for row in kept.rows]
     strings = [np.array(column, dtype=np.str_) for column in (ids, text, groups)]
     digest = hashlib.sha256()
     for name, rows in splits.items():
@@ -148,6 +149,11 @@ def encode(rows: list[Row], attributes: Sequence[str]) -> tuple[dict[str, tuple[
         place = {value: i for i, value in enumerate(values[name])}
         labels[name] = np.array([place.get(cell, -1) for cell in cells], np.int32)
     return values, labels
+
+
+def shortened(text: str) -> str:
+    """The first whole words of a text, LONGEST_TEXT characters at most; captions read fewer."""
+    return text if len(text) <= LONGEST_TEXT else text[: LONGEST_TEXT + 1].rsplit(None, 1)[0][:LONGEST_TEXT]
 
 
 @contextmanager

@@ -45,10 +45,11 @@ def _take(order: list[str], rows: dict[str, list[int]], n: int, part: float) -> 
     """Take groups off `order` while they fit into `part` of `n`."""
     room = max(1, round(n * part)) if part > 0 else 0
     taken: list[int] = []
-    for group in list(order):
+    left = []
+    for group in order:
         if len(taken) + len(rows[group]) <= room:
             taken += rows[group]
-            order.remove(group)
-        if len(taken) == room:
-            break
+        else:
+            left.append(group)
+    order[:] = left
     return taken

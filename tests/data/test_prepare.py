@@ -13,7 +13,7 @@ from PIL import Image
 
 from prodgen_jax.data import prepare as prepare_module
 from prodgen_jax.data.columns import Columns
-from prodgen_jax.data.prepare import prepare
+from prodgen_jax.data.prepare import LONGEST_TEXT, prepare, shortened
 from prodgen_jax.data.prepared import open_prepared
 from prodgen_jax.errors import InputError
 
@@ -85,6 +85,14 @@ def test_values_go_by_frequency_then_name():
     rows = [{"a": value} for value in ["z", "z", "b", "a", "", "n/a", " b  b "]]
     values, labels = prepare_module.encode(rows, ["a"])
     assert values == {"a": ("z", "a", "b", "b b")} and labels["a"].tolist() == [0, 0, 2, 1, -1, -1, 3]
+
+
+def test_long_texts_are_cut_between_words():
+    long = "word " * 200
+    cut = shortened(long)
+    assert LONGEST_TEXT - 5 < len(cut) <= LONGEST_TEXT and set(cut.split()) == {"word"}
+    assert shortened("x" * 600) == "x" * LONGEST_TEXT
+    assert shortened("a  b") == "a  b"
 
 
 def test_zip_and_folder_and_list_formats_give_the_same_set(shop, tmp_path):
