@@ -23,6 +23,7 @@ from prodgen_jax.evaluation.figures import BLUE, GREEN, GREY, VERMILION, canvas,
 from prodgen_jax.evaluation.intervals import of_measures
 from prodgen_jax.evaluation.sets import frechet_distance, precision_recall
 from prodgen_jax.sampling.sample import draw, image_keys
+from prodgen_jax.training.compiler import jitted
 from prodgen_jax.training.features import feature_network
 from prodgen_jax.training.run import export
 
@@ -70,7 +71,7 @@ class Bench:
         """Pictures a second once compiled: the median of a few."""
         method = run.sampling_with(settings)
         cond = spoken(run, self.prepared, as_in_training(run, self.prepared, AT_ONCE, SEED))
-        sampler, seconds = jax.jit(method.sample), []
+        sampler, seconds = jitted(method.sample), []
         part = {name: values[:AT_ONCE] for name, values in cond.items()}
         for _ in range(1 + CALLS):
             begun = time.perf_counter()

@@ -26,6 +26,7 @@ from prodgen_jax.methods import Spec
 from prodgen_jax.methods.core import Method, due, init_state
 from prodgen_jax.sampling.sample import image_keys
 from prodgen_jax.training.accumulate import accumulated
+from prodgen_jax.training.compiler import jitted
 from prodgen_jax.training.loop import loop
 from prodgen_jax.training.parallel import WAYS, compile_steps, period, pick_devices
 from prodgen_jax.training.recipe import Recipe, recipe
@@ -91,7 +92,7 @@ class Drawing:
         if (sampler, steps) not in self.made:
             chosen = {} if sampler == "-" else {"sampler": sampler, "sample_steps": steps}
             method = recipe(self.name, **self.settings, **chosen).build(self.spec)
-            self.made[sampler, steps] = jax.jit(method.sample), init_state(method, jax.random.key(0)).averaged
+            self.made[sampler, steps] = jitted(method.sample), init_state(method, jax.random.key(0)).averaged
         sample, params = self.made[sampler, steps]
         seconds, keys = [], image_keys(0, 0, pictures)
         for _ in range(calls):

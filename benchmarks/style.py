@@ -28,6 +28,7 @@ from prodgen_jax.methods.gatys import mixed_grams
 from prodgen_jax.methods.perception import EYE, Eye, content_distance, gram, style_distance
 from prodgen_jax.sampling.edit import open_photo
 from prodgen_jax.sampling.style import PORTION, cascade, mix, one_pass, stylize, train_pictures
+from prodgen_jax.training.compiler import jitted
 from prodgen_jax.training.features import feature_network
 
 PHOTOS, STEPS, ONE = 96, 100, np.ones(1, np.float32)
@@ -59,7 +60,7 @@ def measured(model, judge: Judge) -> list[str]:
     """The tables: by strength, by stage, by style."""
     content = judge.content
     size = content.shape[1]
-    way = partial(in_portions, partial(one_pass, jax.jit(model.method.style), model, 0, 0))
+    way = partial(in_portions, partial(one_pass, jitted(model.method.style), model, 0, 0))
     slow = partial(train_pictures, model, STEPS, 0, 0)
     strengths = {
         a: [judge(way(content, looks(n, size), ONE, a), looks(n, size)) for n in STYLES]
@@ -106,7 +107,7 @@ def in_portions(way, content, look, shares, strength):
 
 def speed(model, size: int) -> list[str]:
     """Seconds per picture, the compilation left out; the least of five."""
-    style, body = jax.jit(model.method.style), []
+    style, body = jitted(model.method.style), []
     for n in (1, 16):
         for side in (size, 2 * size, 4 * size):
             content = np.zeros((n, side, side, 3), np.float32)

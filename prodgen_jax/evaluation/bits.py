@@ -4,7 +4,6 @@ A code that follows such a probability needs so many bits and hardly more (Shann
 any kind that have one stand in one table. It says little about how samples look (Theis 2016, section 3).
 """
 
-import jax
 import numpy as np
 
 from prodgen_jax.data.images import to_signed
@@ -13,6 +12,7 @@ from prodgen_jax.errors import InputError
 from prodgen_jax.evaluation.control import askable, spoken
 from prodgen_jax.progress import Progress
 from prodgen_jax.sampling.sample import image_keys, portion
+from prodgen_jax.training.compiler import jitted
 from prodgen_jax.training.run import Run
 
 PHOTOS = 512  # of the split, evenly: photos next to each other are alike
@@ -37,7 +37,7 @@ def bits_report(run: Run, prepared: PreparedSet, against: str = "test", seed: in
     some = np.linspace(0, len(photos) - 1, n).astype(int)
     images = np.asarray(photos.images[some])
     cond = spoken(run, prepared, {a: photos.labels[a][some].astype(np.int32) for a in askable(run, prepared)})
-    measure, found, params = jax.jit(run.method.bits), [], run.params
+    measure, found, params = jitted(run.method.bits), [], run.params
     with Progress(n, "bits") as bar:
         for start in range(0, n, portion()):
             rows = np.minimum(np.arange(start, start + portion()), n - 1)  # the last portion is filled up

@@ -31,6 +31,7 @@ from prodgen_jax.evaluation.tables import markdown, plain
 from prodgen_jax.methods.core import AXIS, Method, due, init_state, train_step
 from prodgen_jax.methods.spec import Spec
 from prodgen_jax.sampling.sample import image_keys
+from prodgen_jax.training.compiler import jitted
 from prodgen_jax.training.features import FeatureNetwork, feature_network
 from prodgen_jax.training.fit import fit
 from prodgen_jax.training.recipe import Recipe, recipe
@@ -187,7 +188,7 @@ def steps_for(flop: float, made: Recipe, spec: Spec) -> int:
 
 def sampling_speed(run: Run) -> float:
     """Pictures per second of the compiled sampler, warm: the median of three calls."""
-    sampler, keys, seconds = jax.jit(run.method.sample), image_keys(0, 0, AT_ONCE), []
+    sampler, keys, seconds = jitted(run.method.sample), image_keys(0, 0, AT_ONCE), []
     nothing = {name: unsaid(name, AT_ONCE) for name in run.method.conditions}
     for _ in range(1 + WARM):
         begun = time.perf_counter()

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, UInt8
@@ -21,6 +20,7 @@ from prodgen_jax.evaluation import sets
 from prodgen_jax.evaluation.torch_file import arrays
 from prodgen_jax.nets import inception
 from prodgen_jax.progress import Progress
+from prodgen_jax.training.compiler import jitted
 
 PUBLISHED = "6726825d0af5f729cebd5821db510b11b1cfad8faad88a03f1befd49fb9129b2"  # pt_inception-2015-12-05-6726825d.pth
 HOOK = "inception="  # what `--features` begins with
@@ -48,7 +48,7 @@ class Inception:
 
     @cached_property
     def _forward(self):
-        return jax.jit(lambda weights, images: inception.features(weights, to_signed(images)))
+        return jitted(lambda weights, images: inception.features(weights, to_signed(images)))
 
 
 def open_inception(said: str) -> Inception:

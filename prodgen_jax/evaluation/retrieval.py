@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float, Int, UInt8
@@ -10,6 +9,7 @@ from jaxtyping import Float, Int, UInt8
 from prodgen_jax.data.images import blocks_of, to_signed
 from prodgen_jax.errors import InputError
 from prodgen_jax.methods.contrastive import Towers
+from prodgen_jax.training.compiler import jitted
 from prodgen_jax.training.run import Run
 
 BLOCK = 256  # pictures or lines put through a tower at once
@@ -28,7 +28,7 @@ def embed(run: Run, what: np.ndarray) -> Float[np.ndarray, "n d"]:
     if what.ndim == 4 and what.shape[1:] != (run.spec.size, run.spec.size, 3):
         raise InputError(f"pictures are {what.shape[1:]}; the run knows {run.spec.size} px, 3 channels")
     by = towers.line if what.ndim == 2 else lambda params, x: towers.picture(params, to_signed(x))
-    tower = jax.jit(by)
+    tower = jitted(by)
     return np.concatenate([np.asarray(tower(params, jnp.asarray(full)))[:n] for full, n in blocks_of(what, BLOCK)])
 
 

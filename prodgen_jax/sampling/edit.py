@@ -7,7 +7,6 @@ is enlarged and set in where the photo may change, and nowhere else.
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Bool, UInt8
@@ -18,6 +17,7 @@ from prodgen_jax.data.images import square, to_rgb, to_signed, to_uint8
 from prodgen_jax.errors import InputError
 from prodgen_jax.methods.samplers import Kept
 from prodgen_jax.sampling.sample import conditions, image_keys, portion
+from prodgen_jax.training.compiler import jitted
 from prodgen_jax.training.run import Run
 
 Photo = UInt8[np.ndarray, "h w 3"]
@@ -67,7 +67,7 @@ def check(run: Run, method, photos: Sequence[Photo], strength: float, changes: S
 
 def play(edit, params, small, anew, cond, seed: int, strength: float) -> UInt8[np.ndarray, "n h w 3"]:
     """`edit` over portions, each picture with the key of its place; the last portion is filled up."""
-    compiled, done, n = jax.jit(edit), [], len(small)
+    compiled, done, n = jitted(edit), [], len(small)
     for start in range(0, n, portion()):
         rows = np.minimum(np.arange(start, start + min(portion(), n)), n - 1)
         kept = Kept(jnp.asarray(to_signed(small[rows])), jnp.asarray(~anew[rows][..., None], jnp.float32))

@@ -14,6 +14,7 @@ from prodgen_jax.data.images import save_png, sheet, to_uint8
 from prodgen_jax.errors import InputError
 from prodgen_jax.methods.core import Method, Params
 from prodgen_jax.progress import Progress, tell
+from prodgen_jax.training.compiler import jitted
 from prodgen_jax.training.run import Run
 
 
@@ -31,7 +32,7 @@ def draw(
     method: Method, params: Params, n: int, seed: int, cond: Mapping[str, Shaped[np.ndarray, "n ..."]] | None = None
 ) -> UInt8[np.ndarray, "n h w c"]:
     """n pictures as uint8. `cond`: {attribute: value index, text: word numbers [n l]}, -1 for not said."""
-    sampler, done, at_once = jax.jit(method.sample), [], portion()
+    sampler, done, at_once = jitted(method.sample), [], portion()
     more = -n % at_once
     cond = {name: np.concatenate([v, np.repeat(v[-1:], more, axis=0)]) for name, v in (cond or {}).items()}
     with Progress(n, "sampling") as bar:

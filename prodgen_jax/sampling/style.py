@@ -27,6 +27,7 @@ from prodgen_jax.methods.perception import Eye
 from prodgen_jax.progress import Progress
 from prodgen_jax.sampling.edit import Mask, Photo, open_photo, set_in
 from prodgen_jax.sampling.sample import image_keys
+from prodgen_jax.training.compiler import jitted
 from prodgen_jax.training.loop import LoopSettings, loop
 from prodgen_jax.training.run import Run
 
@@ -70,7 +71,7 @@ def stylize(
     content = [square(Image.fromarray(filled(*pair)), size) for pair in zip(photos, masks, strict=True)]
     looks = to_signed(np.stack([style_picture(name, size) for name in styles]))
     shares = np.array(list(styles.values()), np.float32) / sum(styles.values())
-    in_one = partial(one_pass, jax.jit(run.method.style), run, seed)
+    in_one = partial(one_pass, jitted(run.method.style), run, seed)
     way = partial(train_pictures, run, steps, seed) if steps else in_one
     made = []
     with Progress(len(content), "style") as bar:

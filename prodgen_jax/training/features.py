@@ -31,6 +31,7 @@ from prodgen_jax.errors import InputError
 from prodgen_jax.methods import classifier
 from prodgen_jax.methods.spec import Spec
 from prodgen_jax.progress import Progress
+from prodgen_jax.training.compiler import jitted
 from prodgen_jax.training.loop import LoopSettings, loop
 from prodgen_jax.training.weights import SHIPPED
 
@@ -81,7 +82,7 @@ class FeatureNetwork:
     def _forward(self):
         graph = nnx.graphdef(nnx.eval_shape(lambda: classifier.network(self.settings, self.spec, jax.random.key(0))))
 
-        @jax.jit
+        @jitted
         def forward(params: PyTree, images: UInt8[Array, "b h w 3"]) -> tuple[Array, dict[str, Array]]:
             net = nnx.merge(graph, params, copy=True)
             features = net.features(to_signed(images))

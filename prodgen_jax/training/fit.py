@@ -18,6 +18,7 @@ from prodgen_jax.methods import Spec
 from prodgen_jax.methods.core import Method, State, init_state
 from prodgen_jax.progress import Progress
 from prodgen_jax.training.checkpoint import Checkpoints, flatten, unflatten
+from prodgen_jax.training.compiler import ONCE
 from prodgen_jax.training.hosts import agree, check_same_on_all, from_first, leads, telling
 from prodgen_jax.training.keeper import Clock, Follower, Keeper, Sheets
 from prodgen_jax.training.lock import alone
@@ -30,7 +31,6 @@ from prodgen_jax.training.track import Metrics, Numbers
 from prodgen_jax.training.trackers import Trackers, check_trackers
 from prodgen_jax.training.validate import Best, Checks, Validation
 
-ONCE = {"xla_backend_optimization_level": 0, "xla_llvm_disable_expensive_passes": True}  # XLA on CPU, to compile soon
 LEAST = {  # of the housekeeping's settings
     "log_every": 1,
     "checkpoint_every": 0,

@@ -16,6 +16,7 @@ from prodgen_jax.data.images import save_png, sheet, to_signed, to_uint8
 from prodgen_jax.methods.core import SOURCE, Alarm, Method
 from prodgen_jax.progress import Progress, tell
 from prodgen_jax.training.checkpoint import Checkpoints
+from prodgen_jax.training.compiler import jitted
 from prodgen_jax.training.loop import Tick
 from prodgen_jax.training.recipe import FitSettings
 from prodgen_jax.training.track import Metrics, finite
@@ -62,7 +63,7 @@ class Sheets:
             made = method.sample(params, keys[: len(photos)], {SOURCE: source})
             return jnp.stack([source, made, photos][:shown], axis=1).reshape(-1, *photos.shape[1:])
 
-        self.draw = jax.jit(alone if method.source is None else beside)
+        self.draw = jitted(alone if method.source is None else beside)
         if method.source is not None:
             shown = 2 if np.array_equal(method.source(photos), photos) else 3
         self.columns = None if method.source is None else shown * max(1, math.isqrt(len(photos) // shown))

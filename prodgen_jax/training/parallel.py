@@ -7,7 +7,7 @@ those of all, and each process hands in the part of its own.
 
 import math
 from collections.abc import Callable, Sequence
-from functools import cache, partial
+from functools import partial
 from typing import NamedTuple
 
 import jax
@@ -19,6 +19,7 @@ from jaxtyping import Int, PyTree
 
 from prodgen_jax.errors import InputError
 from prodgen_jax.methods.core import AXIS, BAD_TURN, Method, State, due, example_keys, train_step
+from prodgen_jax.training.compiler import compiler_options
 
 NEVER = 2**31 - 1  # the place of a bad step where there was none
 STREAM_BATCH = 1_000_003  # folded into the step's key for what happens to a batch before the first turn
@@ -113,24 +114,6 @@ def ahead(parallel: Callable, devices: Sequence[jax.Device]) -> Callable:
         return found(state, source, indices)
 
     return call
-
-
-COMPILER_OPTIONS = {
-    # XLA's library for fused operations takes over sums and convolutions too, which its own loops do faster: 1.1 to 1.2
-    # times as many images/s without it on jax 0.10.
-    "cpu": {"xla_cpu_experimental_ynn_fusion_type": ""},
-}
-
-
-@cache
-def compiler_options(platform: str) -> dict:
-    """What the compiler is told on this platform; nothing where its version does not know that option."""
-    options = COMPILER_OPTIONS.get(platform, {})
-    try:
-        jax.jit(lambda: 0).lower().compile(options)
-    except jax.errors.JaxRuntimeError:
-        return {}
-    return options
 
 
 WAYS = {"pmap": Way(pmap_replicate, pmap_compile), "shard_map": Way(shard_map_replicate, shard_map_compile)}

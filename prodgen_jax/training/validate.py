@@ -16,6 +16,7 @@ from prodgen_jax.data.prepared import Split
 from prodgen_jax.errors import InputError
 from prodgen_jax.methods.core import Method, Params, State
 from prodgen_jax.training.checkpoint import Checkpoints
+from prodgen_jax.training.compiler import jitted
 from prodgen_jax.training.recipe import FitSettings
 
 SEED = 0  # of the keys that a method's metric draws with
@@ -39,7 +40,7 @@ class Validation:
         self.n = min(images or len(split), len(split))
         self.split, self.batch = split, batch
         self.keys = jax.random.split(jax.random.key(SEED), self.n)
-        self.measure = jax.jit(
+        self.measure = jitted(
             lambda params, image, label, keys: method.validate(
                 params, {"image": to_signed(image), "label": label}, keys
             )
