@@ -39,6 +39,7 @@ class LatentSettings(FlowSettings):
     code: int = 6  # channels of the map of codes
     code_width: int = 32  # channels of the autoencoder's widest map, over two
     code_lr: float = 3e-3  # Adam's first step size there; it falls to 0 along a cosine
+    time_mean: float = 0.4  # a flow's and ln 2: codes are a unit wide, twice as wide as pixels, and meet as much noise
     code_kl: float = 0.3  # weight of the codes' KL to N(0, 1): below 1, so that they keep more detail than a VAE would
     multipliers: tuple[int, ...] = (2, 3)  # channels of each level, in widths
     patch: int = 1  # codes on a side that one position of the finest level holds

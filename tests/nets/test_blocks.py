@@ -17,6 +17,7 @@ from prodgen_jax.nets.blocks import (
     depth_to_space,
     fourier,
     minibatch_deviation,
+    pixel_sum,
 )
 from prodgen_jax.nets.blocks import space_to_depth as to_depth
 
@@ -144,3 +145,13 @@ def test_minibatch_deviation_tells_copies_and_knows_no_devices():
 def test_minibatch_deviation_refuses_groups_that_do_not_fit():
     with pytest.raises(InputError, match="stddev_group=4.* 6 here"):
         minibatch_deviation(draw(14, 6, 2, 2, 3), 4)
+
+
+def test_a_sum_over_pixels_and_its_gradients_are_the_plain_one():
+    x, weight = draw(11, 2, 4, 6, 3), draw(12, 2, 3)
+    np.testing.assert_allclose(pixel_sum(x), x.sum((1, 2)), rtol=1e-5, atol=1e-5)
+    grad = jax.grad(lambda x: (weight * pixel_sum(x)).sum())(x)
+    np.testing.assert_array_equal(grad, jnp.broadcast_to(weight[:, None, None], x.shape))
+    _, forward = jax.jvp(pixel_sum, (x,), (x,))
+    np.testing.assert_allclose(forward, x.sum((1, 2)), rtol=1e-5, atol=1e-5)
+    assert pixel_sum(x.astype(jnp.bfloat16)).dtype == jnp.float32
