@@ -78,13 +78,13 @@ WHY = """Where the U-Net stays below 1, it is convolutions: XLA's on CPU (Eigen'
 of few pixels, and each kernel gradient first copies both of its inputs into another order. What was tried and brought
 nothing: kernel gradients as nine matrix products over shifted maps, as three over rows, as one over a flat map;
 minimal filtering (Winograd, F(2 x 2, 3 x 3)), which alone is faster on maps of 8 x 8 and less, no faster on wider
-ones, and in whole steps slower, which also compile twice as long; sums as matrix products; XLA's own oneDNN; wider
-vectors; another scheduler; and, against the copies of donated moments and parameters that XLA makes in every step (it
-computes what is stored a second time where it is used), a division that it cannot see through. malloc that never
-gives memory back was faster for DCGAN and VAE at 64 px, slower for the U-Net, and is left to who wants it
-(MALLOC_MMAP_MAX_=0, MALLOC_TRIM_THRESHOLD_). Several steps in one dispatch could only save the dispatch, which is a
-small part of a step. A tuned convolution by FFI would need a compiler on the user's machine. What helped, and is in
-the package: kernel gradients of transposed convolutions as the strided one's, GroupNorm by sums, row by row, one
+ones, and in whole steps slower, which also compile twice as long; XLA's own oneDNN; wider vectors; another scheduler;
+and, against the copies of donated moments and parameters that XLA makes in every step (it computes what is stored a
+second time where it is used), a division that it cannot see through. malloc that never gives memory back was faster
+for DCGAN and VAE at 64 px, slower for the U-Net, and is left to who wants it (MALLOC_MMAP_MAX_=0,
+MALLOC_TRIM_THRESHOLD_). Several steps in one dispatch could only save the dispatch, which is a small part of a step.
+A tuned convolution by FFI would need a compiler on the user's machine. What helped, and is in the package: kernel
+gradients of transposed convolutions as the strided one's, GroupNorm by sums, which are products with ones, one
 written-out gradient for normalization and SiLU, steps compiled ahead (pmap's own dispatch is slow), and no YNNPACK.
 Of the transformer's step a profile shows a large part outside the matrix products, in many short passes over memory:
 activations turned over for the weights' gradients, sums of columns for biases' gradients, GELU and its gradient, and

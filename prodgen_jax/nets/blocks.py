@@ -66,19 +66,19 @@ def plain_sum(x: Float[Array, "b h w c"]) -> Float[Array, "b c"]:
     return x.sum((1, 2), dtype=jnp.float32)
 
 
-def sum_by_rows(x: Float[Array, "b h w c"]) -> Float[Array, "b c"]:
-    row = sum(jnp.float32(x[:, i]) for i in range(x.shape[1]))
-    return sum(row[:, j] for j in range(x.shape[2]))
+def sum_by_product(x: Float[Array, "b h w c"]) -> Float[Array, "b c"]:
+    b, h, w, c = x.shape
+    return (jnp.ones((b, 1, h * w)) @ jnp.float32(x).reshape(b, h * w, c))[:, 0]
 
 
 @jax.custom_jvp
 def pixel_sum(x: Float[Array, "b h w c"]) -> Float[Array, "b c"]:
     """The sum over all pixels, in float32.
 
-    On CPU as additions of whole rows, then of whole pixels: XLA's own sum over axes in the middle takes number by
-    number, each c further on, and 2 to 6 times as long.
+    On CPU as a product with ones: XLA's own sum over axes in the middle takes number by number, each c further on,
+    and 2 to 6 times as long.
     """
-    return jax.lax.platform_dependent(x, cpu=sum_by_rows, default=plain_sum)
+    return jax.lax.platform_dependent(x, cpu=sum_by_product, default=plain_sum)
 
 
 @pixel_sum.defjvp
