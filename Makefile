@@ -65,7 +65,7 @@ $(TORCH)/.ready: # an environment of its own; this exact version is the build wi
 	@touch $@
 
 lab: $(READY) ## open the notebooks
-	$(BIN)/jupyter lab $(NOTEBOOKS)
+	GLIBC_TUNABLES="$${GLIBC_TUNABLES:-glibc.malloc.hugetlb=1}" $(BIN)/jupyter lab $(NOTEBOOKS)
 
 pins: $(READY) ## write requirements.txt anew from pyproject.toml (with uv)
 	$(BIN)/uv pip compile --universal --python-version 3.11 --extra all --no-emit-package prodgen-jax --no-emit-index-url \

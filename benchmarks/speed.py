@@ -4,7 +4,8 @@
 
 For each family and size, one process for each side stays loaded; in every round each plays its steps while the
 others wait. A ratio is taken within a round, so that what slows the machine for a while slows both sides. Nothing
-else should run.
+else should run. All have huge pages (`prodgen_jax/cli/huge_pages.py`). With `--update` only the steps of the given
+methods and sizes are measured anew, and the page keeps what else it holds.
 """
 
 import argparse
@@ -18,6 +19,8 @@ from pathlib import Path
 from statistics import median
 
 from speed_page import OURS, page
+
+from prodgen_jax.cli.huge_pages import with_huge_pages
 
 HERE = Path(__file__).parent
 BATCH = {"dcgan": 64, "vae": 64, "ddpm": 32, "dit": 32}  # dit: a ddpm with that network
@@ -101,16 +104,24 @@ def against_torch(args: argparse.Namespace, workers: list[Worker], method: str, 
     best = max(SIDES, key=lambda side: median(rates[side]))
     ratios = [a / b for a, b in zip(rates[mine.name], rates[best], strict=True)]
     flops, peak = mine.ask("flops")["flops"], mine.ask("matmul")["matmul"]
-    rate = median(rates[mine.name])
+    rate, ratio = median(rates[mine.name]), median(ratios)
+    print(f"{method} {size} px: {rate:,.0f} images/s, {ratio:.2f} x {best}", flush=True)
     return {
+        "commit": commit(),
         "method": method, "size": size, "batch": BATCH[method], "parameters": parameters[mine.name],
         "rate": rate, "torch": {side: median(rates[side]) for side in SIDES}, "best": best,
-        "ratio": median(ratios), "ratio_least": min(ratios), "ratio_most": max(ratios), "rates": rates,
+        "ratio": ratio, "ratio_least": min(ratios), "ratio_most": max(ratios), "rates": rates,
         "compile_s": {w.name: w.facts["compile_s"] for w in workers},
         "flops_per_image": flops / BATCH[method], "share_of_peak": flops / BATCH[method] * rate / peak,
         "matmul_peak": peak, "peak_mb": {w.name: w.ask("peak")["peak_mb"] for w in workers},
         "versions": {w.name: w.facts["version"] for w in workers},
     }  # fmt: skip
+
+
+def commit(*path: str) -> str:
+    """The commit that is checked out, or the last one that changed a path."""
+    command = ["git", "log", "-1", "--format=%h", *path]
+    return subprocess.run(command, cwd=HERE, capture_output=True, text=True, check=True).stdout.strip()
 
 
 def loader(args: argparse.Namespace, method: str, size: int) -> dict:
@@ -179,16 +190,19 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=1.5, help="length of one turn")
     parser.add_argument("--device", default="cpu", help="of the PyTorch sides")
+    parser.add_argument("--update", action="store_true", help="only the steps named; keep what else the page holds")
     args = parser.parse_args()
+    with_huge_pages()
     methods, sizes = args.methods.split(","), [int(size) for size in args.sizes.split(",")]
+    if args.update:
+        return update(args, methods, sizes)
     found = {"machine": {"cores": os.cpu_count(), "python": platform.python_version(), "rounds": args.rounds}}
     found |= {"import": importing(), "speed": [], "loader": [], "sampling": [], "memory": []}
     print("import: " + ", ".join(f"{name} {seconds:.2f} s" for name, seconds in found["import"].items()), flush=True)
     for size in sizes:
         for method in methods:
             workers = sides(args, method, size)
-            found["speed"].append(row := against_torch(args, workers, method, size))
-            print(f"{method} {size} px: {row['rate']:,.0f} images/s, {row['ratio']:.2f} x {row['best']}", flush=True)
+            found["speed"].append(against_torch(args, workers, method, size))
             if size == sizes[0]:
                 found["sampling"] += sampling(args, workers, method, size)
             for worker in workers:
@@ -199,6 +213,19 @@ def main() -> None:
             write(args.out, found)
     found["memory"] = [memory(method, 64, 64) for method in methods if method in ("ddpm", "dit")]
     write(args.out, found)
+
+
+def update(args: argparse.Namespace, methods: list[str], sizes: list[int]) -> None:
+    """Measures these rows of the first table in the place of those that FILE.json holds."""
+    source = args.out.with_suffix(".json")
+    found, before = json.loads(source.read_text(encoding="utf-8")), commit("--", str(source.resolve()))
+    rows = {(row["method"], row["size"]): {"commit": before} | row for row in found["speed"]}
+    for size, method in ((size, method) for size in sizes for method in methods):
+        workers = sides(args, method, size)
+        rows[method, size] = against_torch(args, workers, method, size)
+        for worker in workers:
+            worker.end()
+        write(args.out, found | {"speed": list(rows.values())})
 
 
 def write(out: Path, found: dict) -> None:

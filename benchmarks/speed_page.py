@@ -20,8 +20,8 @@ def rates(rows: list[dict]) -> str:
     for row in rows:
         theirs = [f"{row['torch'][side]:,.0f}" for side in sides]
         spread = f"{row['ratio_least']:.2f} to {row['ratio_most']:.2f}"
-        body.append([named(row), f"{row['rate']:,.0f}", *theirs, f"**{row['ratio']:.2f}**", spread])
-    return table(["", "ours", *sides, "ratio", "least to most"], body)
+        body.append([named(row), f"{row['rate']:,.0f}", *theirs, f"**{row['ratio']:.2f}**", spread, row["commit"]])
+    return table(["", "ours", *sides, "ratio", "least to most", "at commit"], body)
 
 
 def costs(rows: list[dict]) -> str:

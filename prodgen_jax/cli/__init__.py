@@ -22,6 +22,7 @@ from prodgen_jax.cli import (
     train,
     translate,
 )  # fmt: skip
+from prodgen_jax.cli.huge_pages import with_huge_pages
 from prodgen_jax.errors import InputError, Preempted
 
 
@@ -34,7 +35,12 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Exit code 0 (a preemption that saved included), 2 for a mistake in the input, 130 for a stop by Ctrl-C."""
+    """Exit code 0 (a preemption that saved included), 2 for a mistake in the input, 130 for a stop by Ctrl-C.
+
+    argv: what is asked; None: this process's own command line, and then the process is this command's alone.
+    """
+    if argv is None:
+        with_huge_pages()
     args = parser().parse_args(argv)
     try:
         args.call(args)

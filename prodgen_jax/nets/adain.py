@@ -8,7 +8,7 @@ from flax import nnx
 from jax import Array
 from jaxtyping import Float
 
-from prodgen_jax.nets.blocks import conv
+from prodgen_jax.nets.layers import Linear, conv
 
 LOOK = 128  # numbers that a style's statistics are read into
 
@@ -33,7 +33,7 @@ class StyledBlock(nnx.Module):
 
     def __init__(self, cin: int, cout: int, noise: int, *, rngs: nnx.Rngs):
         self.first, self.second = conv(cin + noise, cout, rngs=rngs), conv(cout, cout, rngs=rngs)
-        self.look = nnx.Linear(LOOK, 4 * cout, kernel_init=nnx.initializers.zeros, rngs=rngs)
+        self.look = Linear(LOOK, 4 * cout, kernel_init=nnx.initializers.zeros, rngs=rngs)
 
     def __call__(
         self, x: Float[Array, "b h w i"], look: Float[Array, "b d"], noise: Float[Array, "b h w n"]
@@ -51,7 +51,7 @@ class StyleDecoder(nnx.Module):
     """
 
     def __init__(self, codes: Sequence[int], seen: int, depth: int, width: int, noise: int, *, rngs: nnx.Rngs):
-        self.read = nnx.Linear(seen, LOOK, rngs=rngs)
+        self.read = Linear(seen, LOOK, rngs=rngs)
         widths = [width * min(2 ** max(depth - 1 - i, 0), 4) for i in range(depth + 1)]
         cins = [codes[0], *widths[:-1]]
         if len(codes) > 1:

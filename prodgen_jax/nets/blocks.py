@@ -1,6 +1,4 @@
-"""The parts that networks are made of. Layers take and return `[b h w c]`; convolutions pad to 'SAME'."""
-
-from functools import partial
+"""The parts without kernels that networks are made of. They take and return `[b h w c]`."""
 
 import jax
 import jax.numpy as jnp
@@ -9,57 +7,7 @@ from jax import Array
 from jaxtyping import Float
 
 from prodgen_jax.errors import InputError
-
-LAYOUT = ("NHWC", "HWIO", "NHWC")
-
-
-def conv(cin: int, cout: int, kernel: int = 3, stride: int = 1, *, rngs: nnx.Rngs, zero: bool = False) -> nnx.Conv:
-    """A convolution; `zero` starts it at zero, so that the branch it closes starts as the identity."""
-    init = nnx.initializers.zeros if zero else nnx.initializers.he_normal()
-    return nnx.Conv(cin, cout, (kernel, kernel), (stride, stride), padding="SAME", kernel_init=init, rngs=rngs)
-
-
-@partial(jax.custom_vjp, nondiff_argnums=(2,))
-def conv_transpose(x: Float[Array, "b h w i"], kernel: Float[Array, "k k o i"], stride: int) -> Float[Array, "b H W o"]:
-    """The transpose of the strided convolution `down` that `kernel` belongs to; H = stride * h.
-
-    Its kernel gradient is taken as the strided convolution's own: XLA's direct rule for a dilated input is 45 to
-    80 times slower on CPU.
-    """
-    b, h, w, _ = x.shape
-    like = jax.ShapeDtypeStruct((b, h * stride, w * stride, kernel.shape[2]), x.dtype)
-    return jax.linear_transpose(lambda y: _down(y, kernel, stride), like)(x)[0]
-
-
-def _down(y: Float[Array, "b H W o"], kernel: Float[Array, "k k o i"], stride: int) -> Float[Array, "b h w i"]:
-    return jax.lax.conv_general_dilated(y, kernel, (stride, stride), "SAME", dimension_numbers=LAYOUT)
-
-
-def _transpose_forward(x: Array, kernel: Array, stride: int) -> tuple[Array, tuple[Array, Array]]:
-    return conv_transpose(x, kernel, stride), (x, kernel)
-
-
-def _transpose_backward(stride: int, saved: tuple[Array, Array], grad: Array) -> tuple[Array, Array]:
-    x, kernel = saved
-    to_kernel = jax.linear_transpose(lambda k: _down(grad, k, stride), kernel)
-    return _down(grad, kernel, stride), to_kernel(x)[0]
-
-
-conv_transpose.defvjp(_transpose_forward, _transpose_backward)
-
-
-class ConvTranspose(nnx.Module):
-    """`conv_transpose` with its parameters: kernel `[k k cout cin]`, bias `[cout]`."""
-
-    def __init__(self, cin: int, cout: int, kernel: int = 4, stride: int = 2, *, rngs: nnx.Rngs):
-        fan_in = cin * kernel * kernel / stride**2  # each output pixel sees this many inputs
-        draw = jax.random.normal(rngs.params(), (kernel, kernel, cout, cin))
-        self.kernel = nnx.Param(draw * jnp.sqrt(2 / fan_in))
-        self.bias = nnx.Param(jnp.zeros(cout))
-        self.stride = stride
-
-    def __call__(self, x: Float[Array, "b h w i"]) -> Float[Array, "b H W o"]:
-        return conv_transpose(x, self.kernel[...].astype(x.dtype), self.stride) + self.bias[...].astype(x.dtype)
+from prodgen_jax.nets.layers import settled
 
 
 def plain_sum(x: Float[Array, "b h w c"]) -> Float[Array, "b c"]:
@@ -142,7 +90,7 @@ def _affine_silu_backward(saved: tuple[Array, Array, Array], grad: Array) -> tup
     x, gain, shift = saved
     u = affine(x, gain, shift)
     s = jax.nn.sigmoid(u)
-    du = grad * s * (1 + u * (1 - s))
+    du = settled(grad * s * (1 + u * (1 - s)))
     to_gain, to_shift = (pixel_sum(v) for v in (du * x, du))
     return du * gain[:, None, None].astype(x.dtype), to_gain, to_shift
 

@@ -12,6 +12,7 @@ from jax import Array
 from jaxtyping import Float, Int
 
 from prodgen_jax.nets.dcgan import Discriminator, Generator
+from prodgen_jax.nets.layers import Linear
 
 Label = Mapping[str, Int[Array, "b"]]  # {attribute: index of the value, -1 where it is not said}
 
@@ -20,7 +21,7 @@ class Film(nnx.Module):
     """x * (1 + gain) + shift, both linear in a vector (Perez 2018). It starts as the identity."""
 
     def __init__(self, embedding: int, channels: int, *, rngs: nnx.Rngs):
-        self.film = nnx.Linear(embedding, 2 * channels, kernel_init=nnx.initializers.zeros, rngs=rngs)
+        self.film = Linear(embedding, 2 * channels, kernel_init=nnx.initializers.zeros, rngs=rngs)
 
     def __call__(self, x: Float[Array, "b h w c"], emb: Float[Array, "b e"]) -> Float[Array, "b h w c"]:
         gain, shift = jnp.split(self.film(emb)[:, None, None], 2, axis=-1)

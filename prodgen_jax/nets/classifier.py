@@ -8,7 +8,8 @@ from flax import nnx
 from jax import Array
 from jaxtyping import Float
 
-from prodgen_jax.nets.blocks import GroupNorm, conv
+from prodgen_jax.nets.blocks import GroupNorm
+from prodgen_jax.nets.layers import Linear, conv
 
 COARSEST = 4  # pixels: strided stages are added until a picture is this small
 TRUNK = 3  # stages of the trunk, or as many as there are
@@ -67,8 +68,8 @@ class Classifier(nnx.Module):
         widths = stage_widths(size, width)
         side = size // 2 ** len(widths)
         self.stages = stages(widths, rngs=rngs)
-        self.to_features = nnx.Linear([3, *widths][-1] * side * side, features, rngs=rngs)
-        self.heads = nnx.Dict({name: nnx.Linear(features, n, rngs=rngs) for name, n in heads.items()})
+        self.to_features = Linear([3, *widths][-1] * side * side, features, rngs=rngs)
+        self.heads = nnx.Dict({name: Linear(features, n, rngs=rngs) for name, n in heads.items()})
 
     def features(self, x: Float[Array, "b h w 3"]) -> Float[Array, "b features"]:
         """Of pictures in [-1, 1]."""

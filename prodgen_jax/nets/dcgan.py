@@ -11,7 +11,8 @@ from flax import nnx
 from jax import Array
 from jaxtyping import Float
 
-from prodgen_jax.nets.blocks import ConvTranspose, GroupNorm, conv, minibatch_deviation
+from prodgen_jax.nets.blocks import GroupNorm, minibatch_deviation
+from prodgen_jax.nets.layers import ConvTranspose, Linear, conv
 
 SEED = 4  # pixels on a side of the map that the vector is projected to
 
@@ -33,7 +34,7 @@ class Generator(nnx.Module):
     def __init__(self, size: int, channels: int, latent: int, width: int, *, rngs: nnx.Rngs):
         n = doublings(size)
         widths = [width * 2**i for i in reversed(range(n))]
-        self.project = nnx.Linear(latent, SEED * SEED * widths[0], rngs=rngs)
+        self.project = Linear(latent, SEED * SEED * widths[0], rngs=rngs)
         self.norms = nnx.List([GroupNorm(w, rngs=rngs) for w in widths])
         self.ups = nnx.List(
             [ConvTranspose(a, b, rngs=rngs) for a, b in zip(widths, [*widths[1:], channels], strict=True)]
@@ -59,7 +60,7 @@ class Discriminator(nnx.Module):
         self.downs = nnx.List(
             [conv(a, b, 4, 2, rngs=rngs) for a, b in zip([channels, *widths[:-1]], widths, strict=True)]
         )
-        self.out = nnx.Linear(SEED * SEED * (widths[-1] + bool(group)), 1, rngs=rngs)
+        self.out = Linear(SEED * SEED * (widths[-1] + bool(group)), 1, rngs=rngs)
         self.group = group
 
     def maps(self, x: Float[Array, "b h w c"]) -> list[Float[Array, "b _ _ _"]]:

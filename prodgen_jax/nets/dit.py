@@ -15,8 +15,9 @@ from jaxtyping import Float, Int, Key
 from prodgen_jax.nets.blocks import depth_to_space, fourier, space_to_depth
 from prodgen_jax.nets.dropout import dropout, streams
 from prodgen_jax.nets.embedding import Embedding
+from prodgen_jax.nets.layers import dense
 from prodgen_jax.nets.remat import rematerialized
-from prodgen_jax.nets.text import CrossAttention, TextEncoder, Words, dense
+from prodgen_jax.nets.text import CrossAttention, TextEncoder, Words
 
 WIDEN = 4  # how many times as wide a block's hidden layer is
 

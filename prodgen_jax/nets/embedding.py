@@ -7,6 +7,7 @@ from jax import Array
 from jaxtyping import Float, Int
 
 from prodgen_jax.nets.blocks import fourier
+from prodgen_jax.nets.layers import Linear
 from prodgen_jax.nets.text import TextEncoder, Words
 
 
@@ -26,12 +27,12 @@ class Embedding(nnx.Module):
         *,
         rngs: nnx.Rngs,
     ):
-        self.time1 = nnx.Linear(features, size, rngs=rngs)
-        self.time2 = nnx.Linear(size, size, rngs=rngs)
+        self.time1 = Linear(features, size, rngs=rngs)
+        self.time2 = Linear(size, size, rngs=rngs)
         self.tables = nnx.Dict({a: nnx.Embed(n + 1, size, rngs=rngs) for a, n in attributes.items()})
         self.features = features
         self.text = text
-        self.line = None if text is None else nnx.Linear(text.width, size, rngs=rngs)
+        self.line = None if text is None else Linear(text.width, size, rngs=rngs)
 
     def __call__(
         self, t: Float[Array, "b"], label: Mapping[str, Int[Array, "b ..."]]

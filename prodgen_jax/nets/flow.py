@@ -4,6 +4,8 @@ import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Float
 
+from prodgen_jax.nets.layers import Linear
+
 REACH = 2.0  # the largest log-scale of one coupling, so that no step of training can throw a vector far away
 
 
@@ -14,8 +16,8 @@ class Coupling(nnx.Module):
     """
 
     def __init__(self, half: int, told: int, hidden: int, *, rngs: nnx.Rngs):
-        self.enter, self.middle = nnx.Linear(half + told, hidden, rngs=rngs), nnx.Linear(hidden, hidden, rngs=rngs)
-        self.exit = nnx.Linear(hidden, 2 * half, kernel_init=nnx.initializers.zeros, rngs=rngs)
+        self.enter, self.middle = Linear(half + told, hidden, rngs=rngs), Linear(hidden, hidden, rngs=rngs)
+        self.exit = Linear(hidden, 2 * half, kernel_init=nnx.initializers.zeros, rngs=rngs)
 
     def __call__(self, half: Float[Array, "b h"], *said: Float[Array, "b e"]) -> tuple[Array, Array]:
         """(log-scale, shift), [b h] each."""

@@ -9,8 +9,8 @@ from flax import nnx
 from jax import Array
 from jaxtyping import Float
 
-from prodgen_jax.nets.blocks import ConvTranspose, conv
 from prodgen_jax.nets.dcgan import Discriminator, Generator, doublings
+from prodgen_jax.nets.layers import ConvTranspose, conv
 
 
 def enlarge(x: Float[Array, "b h w c"]) -> Float[Array, "b 2h 2w c"]:

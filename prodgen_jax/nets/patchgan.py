@@ -7,7 +7,8 @@ from flax import nnx
 from jax import Array
 from jaxtyping import Float
 
-from prodgen_jax.nets.blocks import GroupNorm, conv
+from prodgen_jax.nets.blocks import GroupNorm
+from prodgen_jax.nets.layers import conv
 
 Judged = tuple[Float[Array, "b m"], Sequence[Array]]  # (one answer for each patch, what was seen on the way there)
 

@@ -12,9 +12,9 @@ from flax import nnx
 from jax import Array
 from jaxtyping import Float
 
-from prodgen_jax.nets.blocks import LAYOUT, conv_transpose
 from prodgen_jax.nets.cgan import Label
 from prodgen_jax.nets.dcgan import SEED, doublings
+from prodgen_jax.nets.layers import Linear, conv_transpose, convolve, settled
 from prodgen_jax.nets.vae import LabelEmbedding
 
 MEAN_OF = 1024  # latent vectors whose mean style truncation pulls towards
@@ -33,21 +33,21 @@ class Modulated(nnx.Module):
         fan_in = cin * (kernel // 2) ** 2 if up else cin * kernel**2
         self.kernel = nnx.Param(jax.random.normal(rngs.params(), shape) / jnp.sqrt(fan_in))
         self.bias = nnx.Param(jnp.zeros(cout))
-        self.style = nnx.Linear(style, cin, bias_init=nnx.initializers.ones, rngs=rngs)
+        self.style = Linear(style, cin, bias_init=nnx.initializers.ones, rngs=rngs)
         self.up, self.demodulate = up, demodulate
 
     def __call__(self, x: Float[Array, "b h w i"], w: Float[Array, "b s"]) -> Float[Array, "b H W o"]:
         style, kernel = self.style(w), self.kernel[...].astype(x.dtype)
-        x = x * style[:, None, None]
+        x = settled(x * style[:, None, None])
         if self.up:
             y = conv_transpose(x, kernel, 2)
             square = jnp.square(kernel).sum((0, 1)).T / 4  # each output pixel sees a quarter of the taps
         else:
-            y = jax.lax.conv_general_dilated(x, kernel, (1, 1), "SAME", dimension_numbers=LAYOUT)
+            y = convolve(x, kernel)
             square = jnp.square(kernel).sum((0, 1))
         if self.demodulate:
             y = y * jax.lax.rsqrt(jnp.square(style) @ square + 1e-8)[:, None, None]
-        return y + self.bias[...].astype(y.dtype)
+        return settled(y + self.bias[...].astype(y.dtype))
 
 
 class StyledLayer(nnx.Module):
@@ -76,7 +76,7 @@ class Mapping(nnx.Module):
         self, latent: int, style: int, depth: int, attributes: abc.Mapping[str, int] | None = None, *, rngs: nnx.Rngs
     ):
         sizes = [latent * (2 if attributes else 1)] + [style] * depth
-        self.layers = nnx.List([nnx.Linear(a, b, rngs=rngs) for a, b in zip(sizes[:-1], sizes[1:], strict=True)])
+        self.layers = nnx.List([Linear(a, b, rngs=rngs) for a, b in zip(sizes[:-1], sizes[1:], strict=True)])
         if attributes:
             self.labels = LabelEmbedding(attributes, latent, rngs=rngs)
 

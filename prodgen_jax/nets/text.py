@@ -10,6 +10,7 @@ from jax import Array
 from jaxtyping import Float, Int
 
 from prodgen_jax.nets.blocks import fourier
+from prodgen_jax.nets.layers import dense
 
 HEAD = 32  # numbers that one head of attention compares
 FAR = -1e9  # what a place without a word adds to its score
@@ -26,12 +27,6 @@ class Words(NamedTuple):
         """The whole line as one vector: the mean of its states."""
         here = (self.bias[:, 0, 0, :, None] == 0).astype(self.states.dtype)
         return (self.states * here).sum(1) / here.sum(1)
-
-
-def dense(cin: int, cout: int, *, rngs: nnx.Rngs, zero: bool = False) -> nnx.Linear:
-    """A dense layer; `zero` starts it at zero, so that the branch it closes starts as the identity."""
-    init = nnx.initializers.zeros if zero else nnx.initializers.xavier_uniform()
-    return nnx.Linear(cin, cout, kernel_init=init, rngs=rngs)
 
 
 class CrossAttention(nnx.Module):

@@ -7,7 +7,8 @@ from jaxtyping import Float, Int
 
 from prodgen_jax.nets.blocks import fourier
 from prodgen_jax.nets.classifier import stage_widths, stages
-from prodgen_jax.nets.text import TextEncoder, dense
+from prodgen_jax.nets.layers import dense
+from prodgen_jax.nets.text import TextEncoder
 
 
 class PictureTower(nnx.Module):

@@ -12,9 +12,10 @@ from flax import nnx
 from jax import Array
 from jaxtyping import Float, Int, Key
 
-from prodgen_jax.nets.blocks import GroupNorm, affine_silu, conv, depth_to_space, space_to_depth
+from prodgen_jax.nets.blocks import GroupNorm, affine_silu, depth_to_space, space_to_depth
 from prodgen_jax.nets.dropout import dropout, streams
 from prodgen_jax.nets.embedding import Embedding
+from prodgen_jax.nets.layers import Linear, conv
 from prodgen_jax.nets.remat import rematerialized
 from prodgen_jax.nets.text import CrossAttention, TextEncoder, Words
 
@@ -24,7 +25,7 @@ class ResBlock(nnx.Module):
 
     def __init__(self, cin: int, cout: int, embedding: int, rate: float = 0.0, *, rngs: nnx.Rngs):
         self.norm1, self.conv1 = GroupNorm(cin, rngs=rngs), conv(cin, cout, rngs=rngs)
-        self.film = nnx.Linear(embedding, 2 * cout, kernel_init=nnx.initializers.zeros, rngs=rngs)
+        self.film = Linear(embedding, 2 * cout, kernel_init=nnx.initializers.zeros, rngs=rngs)
         self.norm2, self.conv2 = GroupNorm(cout, rngs=rngs), conv(cout, cout, rngs=rngs, zero=True)
         self.skip = conv(cin, cout, 1, rngs=rngs) if cin != cout else None
         self.rate = rate
@@ -47,8 +48,8 @@ class Attention(nnx.Module):
 
     def __init__(self, channels: int, said: int = 0, head: int = 32, *, rngs: nnx.Rngs):
         self.norm = GroupNorm(channels, rngs=rngs)
-        self.qkv = nnx.Linear(channels, 3 * channels, rngs=rngs)
-        self.out = nnx.Linear(channels, channels, kernel_init=nnx.initializers.zeros, rngs=rngs)
+        self.qkv = Linear(channels, 3 * channels, rngs=rngs)
+        self.out = Linear(channels, channels, kernel_init=nnx.initializers.zeros, rngs=rngs)
         self.heads = max(channels // head, 1)
         self.cross = CrossAttention(channels, said, rngs=rngs) if said else None
 

@@ -7,8 +7,9 @@ from flax import nnx
 from jax import Array
 from jaxtyping import Float, Int
 
-from prodgen_jax.nets.blocks import ConvTranspose, GroupNorm, affine_silu, conv
+from prodgen_jax.nets.blocks import GroupNorm, affine_silu
 from prodgen_jax.nets.dcgan import SEED, doublings
+from prodgen_jax.nets.layers import ConvTranspose, Linear, conv
 
 
 class Encoder(nnx.Module):
@@ -20,7 +21,7 @@ class Encoder(nnx.Module):
             [conv(a, b, 4, 2, rngs=rngs) for a, b in zip([channels, *widths[:-1]], widths, strict=True)]
         )
         self.norms = nnx.List([GroupNorm(w, rngs=rngs) for w in widths])
-        self.out = nnx.Linear(SEED * SEED * widths[-1] + told, 2 * latent, rngs=rngs)
+        self.out = Linear(SEED * SEED * widths[-1] + told, 2 * latent, rngs=rngs)
 
     def __call__(
         self, x: Float[Array, "b h w c"], *said: Float[Array, "b e"]
@@ -41,7 +42,7 @@ class Decoder(nnx.Module):
 
     def __init__(self, size: int, channels: int, latent: int, width: int, told: int = 0, *, rngs: nnx.Rngs):
         widths = [width * 2**i for i in reversed(range(doublings(size)))]
-        self.project = nnx.Linear(latent + told, SEED * SEED * widths[0], rngs=rngs)
+        self.project = Linear(latent + told, SEED * SEED * widths[0], rngs=rngs)
         self.norms = nnx.List([GroupNorm(w, rngs=rngs) for w in widths])
         self.ups = nnx.List(
             [ConvTranspose(a, b, rngs=rngs) for a, b in zip(widths, [*widths[1:], channels], strict=True)]

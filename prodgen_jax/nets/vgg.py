@@ -9,7 +9,7 @@ from flax import nnx
 from jax import Array
 from jaxtyping import Float
 
-from prodgen_jax.nets.blocks import conv
+from prodgen_jax.nets.layers import conv
 
 WIDTHS = (64, 64, 128, 128, 256, 256, 256, 256, 512)  # of each convolution
 POOLED = (2, 4, 8)  # convolutions that the halves of the maximum are handed to

@@ -8,8 +8,9 @@ from flax import nnx
 from jax import Array
 from jaxtyping import Float, Int
 
-from prodgen_jax.nets.blocks import ConvTranspose, GroupNorm, affine_silu, conv
-from prodgen_jax.nets.text import FAR, CrossAttention, dense
+from prodgen_jax.nets.blocks import GroupNorm, affine_silu
+from prodgen_jax.nets.layers import ConvTranspose, conv, dense
+from prodgen_jax.nets.text import FAR, CrossAttention
 from prodgen_jax.nets.vae import LabelEmbedding
 
 HALVINGS = 2  # a code stands for 4 x 4 pixels

@@ -9,7 +9,8 @@ ONCE = {"xla_backend_optimization_level": 0, "xla_llvm_disable_expensive_passes"
 OPTIONS = {
     # XLA's library for fused operations takes over sums and convolutions too, which its own loops do faster: 1.1 to 1.2
     # times as many images/s in training without it on jax 0.10, and 1.3 to 1.4 times in sampling from a U-Net.
-    "cpu": {"xla_cpu_experimental_ynn_fusion_type": ""},
+    # And XLA drops the barriers that `nets/layers.py` sets, unless it is told to leave that pass out.
+    "cpu": {"xla_cpu_experimental_ynn_fusion_type": "", "xla_disable_hlo_passes": "cse_barrier_expander"},
 }
 
 

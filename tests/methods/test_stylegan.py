@@ -9,7 +9,7 @@ from flax import nnx
 from prodgen_jax.errors import InputError
 from prodgen_jax.methods import Spec
 from prodgen_jax.methods.stylegan import NEVER_MIXED
-from prodgen_jax.nets.blocks import LAYOUT
+from prodgen_jax.nets.layers import LAYOUT
 from prodgen_jax.nets.stylegan import Mapping, Modulated, StyleGenerator
 
 LATENT = 6

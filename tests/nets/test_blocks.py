@@ -8,12 +8,9 @@ from flax import nnx
 
 from prodgen_jax.errors import InputError
 from prodgen_jax.nets.blocks import (
-    ConvTranspose,
     GroupNorm,
     affine,
     affine_silu,
-    conv,
-    conv_transpose,
     depth_to_space,
     fourier,
     minibatch_deviation,
@@ -21,54 +18,9 @@ from prodgen_jax.nets.blocks import (
 )
 from prodgen_jax.nets.blocks import space_to_depth as to_depth
 
-SHAPES = [(4, 2), (3, 2), (5, 3), (3, 1)]  # kernel, stride
-
 
 def draw(seed, *shape):
     return jax.random.normal(jax.random.key(seed), shape)
-
-
-def dilated(x, kernel, stride):
-    """The same map as a convolution of the input spread out by `stride`, with XLA's own gradients."""
-    k = kernel.shape[0]
-    before = k - 1 - max(k - stride, 0) // 2
-    pads = [(before, stride + k - 2 - before)] * 2
-    return jax.lax.conv_general_dilated(
-        x, kernel[::-1, ::-1], (1, 1), pads, (stride, stride), dimension_numbers=("NHWC", "HWOI", "NHWC")
-    )
-
-
-@pytest.mark.parametrize("k, stride", SHAPES)
-def test_conv_transpose_is_the_adjoint_of_the_strided_convolution(k, stride):
-    kernel, x, y = draw(0, k, k, 3, 5), draw(1, 2, 4, 6, 5), draw(2, 2, 4 * stride, 6 * stride, 3)
-    down = jax.lax.conv_general_dilated(y, kernel, (stride, stride), "SAME", dimension_numbers=("NHWC", "HWIO", "NHWC"))
-    up = conv_transpose(x, kernel, stride)
-    assert up.shape == y.shape
-    assert float(jnp.vdot(up, y)) == pytest.approx(float(jnp.vdot(x, down)), rel=1e-4)
-
-
-@pytest.mark.parametrize("k, stride", SHAPES)
-def test_conv_transpose_has_the_gradients_of_the_naive_form(k, stride):
-    kernel, x, grad = draw(3, k, k, 3, 5), draw(4, 2, 4, 6, 5), draw(5, 2, 4 * stride, 6 * stride, 3)
-    ours, pull = jax.vjp(lambda x, kernel: conv_transpose(x, kernel, stride), x, kernel)
-    naive, naive_pull = jax.vjp(lambda x, kernel: dilated(x, kernel, stride), x, kernel)
-    for found, wanted in zip((ours, *pull(grad)), (naive, *naive_pull(grad)), strict=True):
-        np.testing.assert_allclose(found, wanted, atol=2e-4)
-
-
-def test_a_fresh_layer_keeps_the_scale_of_its_input():
-    """He's start for a ReLU to follow: twice the input's mean square."""
-    layer = ConvTranspose(16, 32, rngs=nnx.Rngs(0))
-    out = layer(draw(6, 4, 16, 16, 16))
-    assert out.shape == (4, 32, 32, 32)
-    assert float(jnp.mean(out[:, 2:-2, 2:-2] ** 2)) == pytest.approx(2, rel=0.1)
-    layer.bias[...] += 1
-    np.testing.assert_allclose(layer(jnp.zeros((1, 2, 2, 16))), 1)
-
-
-def test_zero_convolutions_start_at_zero():
-    assert not conv(3, 4, rngs=nnx.Rngs(0), zero=True)(draw(7, 1, 4, 4, 3)).any()
-    assert conv(3, 4, 3, 2, rngs=nnx.Rngs(0))(draw(7, 1, 4, 4, 3)).shape == (1, 2, 2, 4)
 
 
 @pytest.mark.parametrize("channels, groups", [(16, 8), (8, 8), (12, 4)])
