@@ -74,25 +74,36 @@ sides took turns with it; they draw by DDIM with as many evaluations of the netw
 two a step, but for the last). The fastest of them is chosen for each column; a ratio above 1 is to our favor."""
 MEMORY = """MB of temporaries in a compiled training step, beside parameters, optimizer and batch, as XLA lays them
 out. `remat` computes each block again for its gradient; `accumulate=4` plays the batch in four parts."""
-WHY = """Where the U-Net stays below 1, it is convolutions: XLA's on CPU (Eigen's) are slower than oneDNN's for maps
-of few pixels, and each kernel gradient first copies both of its inputs into another order. What was tried and brought
-nothing: kernel gradients as nine matrix products over shifted maps, as three over rows, as one over a flat map;
-minimal filtering (Winograd, F(2 x 2, 3 x 3)), which alone is faster on maps of 8 x 8 and less, no faster on wider
-ones, and in whole steps slower, which also compile twice as long; XLA's own oneDNN; wider vectors; another scheduler;
-and, against the copies of donated moments and parameters that XLA makes in every step (it computes what is stored a
-second time where it is used), a division that it cannot see through. malloc that never gives memory back was faster
-for DCGAN and VAE at 64 px, slower for the U-Net, and is left to who wants it (MALLOC_MMAP_MAX_=0,
-MALLOC_TRIM_THRESHOLD_). Several steps in one dispatch could only save the dispatch, which is a small part of a step.
-A tuned convolution by FFI would need a compiler on the user's machine. What helped, and is in the package: kernel
-gradients of transposed convolutions as the strided one's, GroupNorm by sums, which are products with ones, one
-written-out gradient for normalization and SiLU, steps compiled ahead (pmap's own dispatch is slow), and no YNNPACK.
-Of the transformer's step a profile shows a large part outside the matrix products, in many short passes over memory:
-activations turned over for the weights' gradients, sums of columns for biases' gradients, GELU and its gradient, and
-copies of donated parameters. torch.compile merges more of these. YNNPACK is not it."""
+WHY = """What a profile of whole steps shows is not the convolutions: each of the U-Net's, taken alone, and its two
+gradients take XLA on CPU about as long as PyTorch. It is what lies between them. XLA merges element-wise work into each
+operation that reads the result, and computes it anew for each reader; a convolution's gradient was computed three
+times, exponentials and all: for the bias, for the kernel and for the input. `settled` in `nets/layers.py` ends that
+with optimization barriers, which XLA on CPU drops by a pass of its own (`cse_barrier_expander`) unless that pass is
+left out (`training/compiler.py`). And it is the system: a step's temporaries are one array of 90 MB, taken anew each
+time and handed over in pages of 4 KiB; commands ask for pages of 2 MiB (`cli/huge_pages.py`; GLIBC_TUNABLES in front
+of a notebook server, as `make lab` has it). All sides have them here, PyTorch as well.
+
+What else helped, and is in the package: kernel gradients of transposed convolutions as the strided one's; GroupNorm by
+sums, and biases' gradients, as products with ones; 1 x 1 convolutions and dense layers as products of matrices, whose
+gradients need nothing turned over; one written-out gradient for normalization and SiLU; steps compiled ahead (pmap's
+own dispatch is slow); no YNNPACK.
+
+What was tried and brought nothing, or not enough: kernel gradients as nine matrix products over shifted maps, as three
+over rows, as one over a flat map, and with the input turned over by a product with the identity; the same with the
+narrower of both maps turned over (a few percent of a U-Net's step, but by a rule that R1's forward derivative cannot
+pass); minimal filtering (Winograd, F(2 x 2, 3 x 3)); XLA's own oneDNN; wider vectors; another scheduler; malloc that
+never gives memory back. oneDNN itself is on PyPI and could be called without a compiler on the user's machine, but its
+only builds are Intel's for SYCL, which bring 1.7 GB of run-time libraries. One optimizer over all parameters as one
+vector (`optax.flatten`) takes some percent off a U-Net's step and changes the form of every checkpoint: left for later.
+
+Of the transformer's step the largest parts outside the matrix products are heads of attention turned over, GELU and its
+gradient, and copies of donated moments and parameters that XLA makes in every step (it computes what is stored a second
+time where it is used). torch.compile merges more of these."""
 SHORT = """A size or a part that is missing here was not measured: a run that is ended early leaves the rows that it
 has. No GPU was at hand: there is no figure of one. A TPU was never used; `tests/training/test_lowering.py` lowers
 each step and sampler for both. PyTorch has its waiting threads passive, both memory formats, and torch.compile; with
-another number of cores its lead or lag is another."""
+another number of cores its lead or lag is another. Rows, loader, sampling and memory of a commit before a6d0fe7 were
+measured without barriers and huge pages."""
 
 
 def page(found: dict) -> str:
