@@ -9,9 +9,9 @@ import jax.numpy as jnp
 def rematerialized(apply: Callable) -> Callable:
     """`apply(block, x, *beside)` -> an array, with the same value and gradient, and less kept in between.
 
-    What `jax.checkpoint` does, on CPU too. There XLA drops the barrier that holds the second computation back until
-    the gradient comes in; it runs early, and nothing is saved. Here it starts from x + 0 * gradient, which XLA may not
-    simplify (0 * inf is not 0). It cannot be differentiated forward or twice.
+    What `jax.checkpoint` does, on CPU too. There XLA, unless told otherwise, drops the barrier that holds the second
+    computation back until the gradient comes in; it runs early, and nothing is saved. Here it starts from x + 0 *
+    gradient, which XLA may not simplify (0 * inf is not 0). It cannot be differentiated forward or twice.
     """
 
     @jax.custom_vjp
