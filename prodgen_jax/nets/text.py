@@ -3,13 +3,13 @@
 import math
 from typing import NamedTuple
 
-import jax
 import jax.numpy as jnp
 from flax import nnx
 from jax import Array
 from jaxtyping import Float, Int
 
-from prodgen_jax.nets.blocks import fourier
+from prodgen_jax.nets.attention import attention
+from prodgen_jax.nets.blocks import fourier, gelu
 from prodgen_jax.nets.layers import dense
 
 HEAD = 32  # numbers that one head of attention compares
@@ -50,9 +50,7 @@ class CrossAttention(nnx.Module):
         split = (b, -1, self.heads, c // self.heads)
         key, value = (part.reshape(split) for part in jnp.split(pair, 2, axis=-1))
         query = self.query(self.norm(x)).reshape(split)
-        bias = jnp.broadcast_to(bias, (b, self.heads, query.shape[1], key.shape[1]))
-        y = jax.nn.dot_product_attention(query, key, value, bias=bias.astype(query.dtype))
-        return x + self.out(y.reshape(x.shape))
+        return x + self.out(attention(query, key, value, bias).reshape(x.shape))
 
 
 class TextBlock(nnx.Module):
@@ -65,7 +63,7 @@ class TextBlock(nnx.Module):
 
     def __call__(self, words: Words) -> Words:
         x = self.attend(words.states, words._replace(states=self.attend.norm(words.states)))
-        return words._replace(states=x + self.narrow(nnx.gelu(self.wide(self.norm(x)))))
+        return words._replace(states=x + self.narrow(gelu(self.wide(self.norm(x)))))
 
 
 class VectorReader(nnx.Module):

@@ -6,16 +6,17 @@ number of parameters, four times as fast a step at 32 px.
 
 from collections.abc import Mapping
 
-import jax
 import jax.numpy as jnp
 from flax import nnx
 from jax import Array
 from jaxtyping import Float, Int, Key
 
-from prodgen_jax.nets.blocks import GroupNorm, affine_silu, depth_to_space, space_to_depth
+from prodgen_jax.nets.attention import attention
+from prodgen_jax.nets.blocks import GroupNorm, affine_silu
 from prodgen_jax.nets.dropout import dropout, streams
 from prodgen_jax.nets.embedding import Embedding
 from prodgen_jax.nets.layers import Linear, conv
+from prodgen_jax.nets.patches import depth_to_space, space_to_depth
 from prodgen_jax.nets.remat import rematerialized
 from prodgen_jax.nets.text import CrossAttention, TextEncoder, Words
 
@@ -56,8 +57,7 @@ class Attention(nnx.Module):
     def __call__(self, x: Float[Array, "b h w c"], words: Words | None = None) -> Float[Array, "b h w c"]:
         b, h, w, c = x.shape
         qkv = self.qkv(self.norm(x)).reshape(b, h * w, 3, self.heads, c // self.heads)
-        y = jax.nn.dot_product_attention(*jnp.moveaxis(qkv, 2, 0))
-        x = x + self.out(y.reshape(b, h, w, c))
+        x = x + self.out(attention(*jnp.moveaxis(qkv, 2, 0)).reshape(b, h, w, c))
         return x if self.cross is None else self.cross(x, words)
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from flax import nnx
 
-from prodgen_jax.nets.layers import Conv, ConvTranspose, Linear, conv, conv_transpose, dense, settled
+from prodgen_jax.nets.layers import Conv, ConvTranspose, Linear, conv, conv_transpose, convolve, dense, settled
 from prodgen_jax.training.compiler import jitted
 
 SHAPES = [(4, 2), (3, 2), (5, 3), (3, 1)]  # kernel, stride
@@ -33,6 +33,17 @@ def test_conv_transpose_is_the_adjoint_of_the_strided_convolution(k, stride):
     up = conv_transpose(x, kernel, stride)
     assert up.shape == y.shape
     assert float(jnp.vdot(up, y)) == pytest.approx(float(jnp.vdot(x, down)), rel=1e-4)
+
+
+@pytest.mark.parametrize("k, stride", [*SHAPES, (2, 2), (6, 3), (3, 3)])
+@pytest.mark.parametrize("rows, columns", [(12, 6), (9, 11)])
+def test_convolutions_are_those_of_xla(k, stride, rows, columns):
+    """Whichever way they are taken: a kernel and a map that the stride divides, or one that it does not."""
+    x, kernel = draw(30, 2, rows, columns, 3), draw(31, k, k, 3, 5)
+    theirs = jax.lax.conv_general_dilated(
+        x, kernel, (stride, stride), "SAME", dimension_numbers=("NHWC", "HWIO", "NHWC")
+    )
+    np.testing.assert_allclose(convolve(x, kernel, stride), theirs, atol=2e-5)
 
 
 @pytest.mark.parametrize("k, stride", SHAPES)
