@@ -75,36 +75,42 @@ two a step, but for the last). The fastest of them is chosen for each column; a 
 MEMORY = """MB of temporaries in a compiled training step, beside parameters, optimizer and batch, as XLA lays them
 out. `remat` computes each block again for its gradient; `accumulate=4` plays the batch in four parts."""
 WHY = """What a profile of whole steps shows is not the convolutions: each of the U-Net's, taken alone, and its two
-gradients take XLA on CPU about as long as PyTorch. It is what lies between them. XLA merges element-wise work into
-each operation that reads the result, and computes it anew for each reader; a convolution's gradient was computed
-three times, exponentials and all: for the bias, for the kernel and for the input. `settled` in `nets/layers.py` ends
-that with optimization barriers, which XLA on CPU drops by a pass of its own (`cse_barrier_expander`) unless that pass
-is left out (`training/compiler.py`). And it is the system: a step's temporaries are one large array, taken anew each
-time and handed over in pages of 4 KiB; commands ask for pages of 2 MiB (`cli/huge_pages.py`; GLIBC_TUNABLES in front
-of a notebook server, as `make lab` has it). All sides have them here, PyTorch as well.
+gradients take XLA on CPU about as long as PyTorch. It is what lies between them. XLA merges element-wise work into each
+operation that reads the result, and computes it anew for each reader; a convolution's gradient was computed three
+times, exponentials and all: for the bias, for the kernel and for the input. `settled` in `nets/layers.py` ends that
+with optimization barriers, which XLA on CPU drops by a pass of its own (`cse_barrier_expander`) unless that pass is
+left out (`training/compiler.py`). And it is the system: a step's temporaries are one large array, taken anew each time
+and handed over in pages of 4 KiB; commands ask for pages of 2 MiB (`cli/huge_pages.py`; GLIBC_TUNABLES in front of a
+notebook server, as `make lab` has it). All sides have them here, PyTorch as well.
+
+At 64 px two more things cost most. XLA takes the gradient of a stride, and a transposed convolution, as a convolution
+of a map with zeros between its pixels, and multiplies the zeros: where the stride divides kernel and map, the package
+takes squares of pixels as single ones, and no stride is left (`nets/patches.py`). And attention reads and writes its
+scores, places x places, many times: they are summed by the product with the values, and never turned over
+(`nets/attention.py`).
 
 What else helped, and is in the package: kernel gradients of transposed convolutions as the strided one's; GroupNorm by
 sums, and biases' gradients, as products with ones; 1 x 1 convolutions and dense layers as products of matrices, whose
-gradients need nothing turned over; one written-out gradient for normalization and SiLU; steps compiled ahead (pmap's
-own dispatch is slow); no YNNPACK.
+gradients need nothing turned over; written-out gradients for normalization and what follows it, and for GELU; steps
+compiled ahead (pmap's own dispatch is slow); no YNNPACK.
 
-What was tried and brought nothing, or not enough: kernel gradients as nine matrix products over shifted maps, as
-three over rows, as one over a flat map, and with the input turned over by a product with the identity; the same with
-the narrower of both maps turned over (a few percent of a U-Net's step, but by a rule that R1's forward derivative
-cannot pass); minimal filtering (Winograd, F(2 x 2, 3 x 3)); XLA's own oneDNN; wider vectors; another scheduler;
-malloc that never gives memory back. oneDNN itself is on PyPI and could be called without a compiler on the user's
-machine, but its only builds are Intel's for SYCL, which bring more run-time libraries than all else here. One
-optimizer over all parameters as one vector (`optax.flatten`) takes some percent off a U-Net's step and changes the
-form of every checkpoint: left for later.
+What was tried and brought nothing, or not enough: kernel gradients as nine matrix products over shifted maps, as three
+over rows, as one over a flat map, and with the input turned over by a product with the identity; the same with the
+narrower of both maps turned over (a few percent of a U-Net's step, but by a rule that R1's forward derivative cannot
+pass); attention picture by picture, so that its scores stay in the cache; minimal filtering (Winograd, F(2 x 2, 3 x
+3)); XLA's own oneDNN; wider vectors; another scheduler; malloc that never gives memory back. oneDNN itself is on PyPI
+and could be called without a compiler on the user's machine, but its only builds are Intel's for SYCL, which bring more
+run-time libraries than all else here. One optimizer over all parameters as one vector (`optax.flatten`) takes some
+percent off a U-Net's step and changes the form of every checkpoint: left for later.
 
-Of the transformer's step the largest parts outside the matrix products are heads of attention turned over, GELU and its
-gradient, and copies of donated moments and parameters that XLA makes in every step (it computes what is stored a second
-time where it is used). torch.compile merges more of these."""
+Of the transformer's step the largest parts outside the matrix products are heads of attention turned over, and copies
+of donated moments and parameters that XLA makes in every step (it computes what is stored a second time where it is
+used). torch.compile merges more of these."""
 SHORT = """A size or a part that is missing here was not measured: a run that is ended early leaves the rows that it
-has. No GPU was at hand: there is no figure of one. A TPU was never used; `tests/training/test_lowering.py` lowers
-each step and sampler for both. PyTorch has its waiting threads passive, both memory formats, and torch.compile; with
-another number of cores its lead or lag is another. Rows, loader, sampling and memory of a commit before a6d0fe7 were
-measured without barriers and huge pages."""
+has. No GPU was at hand: there is no figure of one. A TPU was never used; `tests/training/test_lowering.py` lowers each
+step and sampler for both. PyTorch has its waiting threads passive, both memory formats, and torch.compile; with another
+number of cores its lead or lag is another. Rows, loader, sampling and memory of a commit before a6d0fe7 were measured
+without barriers and huge pages, rows of one before the last change of `nets/` without what came after it."""
 
 
 def page(found: dict) -> str:
