@@ -25,7 +25,7 @@ WIDEN = 4  # how many times as wide a block's hidden layer is
 
 
 def channel_mean(x: Float[Array, "b n c"], weight: Float[Array, "b c"]) -> Float[Array, "b n 1"]:
-    """The mean of weight x over channels. On CPU as a product, which takes half as long there."""
+    """The mean of weight x over channels; on CPU as a product with one column."""
     if jax.default_backend() == "cpu":
         return x @ weight[:, :, None] / x.shape[-1]
     return (x * weight[:, None]).mean(-1, keepdims=True)
