@@ -73,12 +73,15 @@ def test_sizes_take_turns(grown):
 
 @pytest.mark.long
 def test_a_dispatch_over_a_size_s_end_is_the_same_run(grown, noise_set):
-    """Eight steps at once, over two ends, or one at a time."""
+    """Eight steps at once, over two ends, or one at a time: the same but for Adam's answer to gradients near 0.
+
+    A bias in front of a normalization has no gradient but float error, of which Adam makes a whole step.
+    """
     split, ends = noise_set(size=SIZE, train=16).split("train"), []
     for k in (1, 8):
         *_, last = loop(grown, split, LoopSettings(batch=4, steps_per_dispatch=k), AugmentSettings(), seed=0, stop=8)
         ends.append(jax.device_get(last.host_state()._replace(key=0)))
-    jax.tree.map(partial(np.testing.assert_allclose, rtol=2e-3, atol=2e-5), *ends)
+    jax.tree.map(partial(np.testing.assert_allclose, rtol=2e-3, atol=2e-4), *ends)
 
 
 @pytest.mark.long
