@@ -1,7 +1,5 @@
 """The parts without kernels that networks are made of. They take and return `[b h w c]`."""
 
-import math
-
 import jax
 import jax.numpy as jnp
 from flax import nnx
@@ -98,30 +96,6 @@ def _affine_silu_backward(saved: tuple[Array, Array, Array], grad: Array) -> tup
 
 
 affine_silu.defvjp(_affine_silu_forward, _affine_silu_backward)
-
-
-@jax.custom_vjp
-def gelu(x: Float[Array, "*n"]) -> Float[Array, "*n"]:
-    """x times the normal distribution's share below x, by its usual formula (Hendrycks 2016, section 2).
-
-    The gradient is computed from x alone: left to itself, XLA on CPU keeps three arrays of x's size for it.
-    """
-    return x * _gate(x)[0]
-
-
-def _gate(x: Array) -> tuple[Array, Array]:
-    """What x is multiplied with, and how it changes with x."""
-    rate = 2 * math.sqrt(2 / math.pi)
-    gate = jax.nn.sigmoid(rate * x * (1 + 0.044715 * x**2))
-    return gate, gate * (1 - gate) * rate * (1 + 3 * 0.044715 * x**2)
-
-
-def _gelu_backward(x: Array, grad: Array) -> tuple[Array]:
-    gate, slope = _gate(x)
-    return (grad * (gate + x * slope),)
-
-
-gelu.defvjp(lambda x: (gelu(x), x), _gelu_backward)
 
 
 def fourier(t: Float[Array, "b"], features: int, max_period: float = 1e4) -> Float[Array, "b features"]:

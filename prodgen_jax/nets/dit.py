@@ -13,7 +13,7 @@ from jax import Array
 from jaxtyping import Float, Int, Key
 
 from prodgen_jax.nets.attention import attention
-from prodgen_jax.nets.blocks import fourier, gelu, pixel_sum
+from prodgen_jax.nets.blocks import fourier, pixel_sum
 from prodgen_jax.nets.dropout import dropout, streams
 from prodgen_jax.nets.embedding import Embedding
 from prodgen_jax.nets.layers import dense, settled
@@ -93,7 +93,7 @@ class Block(nnx.Module):
         x = x + gate1[:, None] * self.attend(modulate(x, shift1, scale1))
         if self.cross is not None:
             x = self.cross(x, words)
-        hidden = gelu(self.wide(modulate(x, shift2, scale2)))
+        hidden = jax.nn.gelu(self.wide(modulate(x, shift2, scale2)))
         return x + gate2[:, None] * self.narrow(dropout(hidden, keys, self.rate))
 
     def attend(self, x: Float[Array, "b n c"]) -> Float[Array, "b n c"]:

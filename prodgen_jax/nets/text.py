@@ -3,13 +3,14 @@
 import math
 from typing import NamedTuple
 
+import jax
 import jax.numpy as jnp
 from flax import nnx
 from jax import Array
 from jaxtyping import Float, Int
 
 from prodgen_jax.nets.attention import attention
-from prodgen_jax.nets.blocks import fourier, gelu
+from prodgen_jax.nets.blocks import fourier
 from prodgen_jax.nets.layers import dense
 
 HEAD = 32  # numbers that one head of attention compares
@@ -63,7 +64,7 @@ class TextBlock(nnx.Module):
 
     def __call__(self, words: Words) -> Words:
         x = self.attend(words.states, words._replace(states=self.attend.norm(words.states)))
-        return words._replace(states=x + self.narrow(gelu(self.wide(self.norm(x)))))
+        return words._replace(states=x + self.narrow(jax.nn.gelu(self.wide(self.norm(x)))))
 
 
 class VectorReader(nnx.Module):

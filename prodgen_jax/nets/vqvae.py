@@ -8,7 +8,7 @@ from flax import nnx
 from jax import Array
 from jaxtyping import Float, Int
 
-from prodgen_jax.nets.blocks import GroupNorm, affine_silu, gelu
+from prodgen_jax.nets.blocks import GroupNorm, affine_silu
 from prodgen_jax.nets.layers import ConvTranspose, conv, dense
 from prodgen_jax.nets.text import FAR, CrossAttention
 from prodgen_jax.nets.vae import LabelEmbedding
@@ -115,5 +115,5 @@ class CodePrior(nnx.Module):
         layers = zip(self.attends, self.norms[:-1], self.wide, self.narrow, strict=True)
         for i, (attend, norm, wide, narrow) in enumerate(layers):
             x = attend.look(x, seen(i, attend.pair(attend.norm(x))), bias)
-            x = x + narrow(gelu(wide(norm(x))))
+            x = x + narrow(jax.nn.gelu(wide(norm(x))))
         return self.out(self.norms[-1](x))
