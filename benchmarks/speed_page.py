@@ -91,8 +91,8 @@ scores, places x places, many times: they are summed by the product with the val
 
 What else helped, and is in the package: kernel gradients of transposed convolutions as the strided one's; GroupNorm by
 sums, and biases' gradients, as products with ones; 1 x 1 convolutions and dense layers as products of matrices, whose
-gradients need nothing turned over; written-out gradients for normalization and what follows it, and for GELU; steps
-compiled ahead (pmap's own dispatch is slow); no YNNPACK.
+gradients need nothing turned over; written-out gradients for normalization and what follows it; steps compiled ahead
+(pmap's own dispatch is slow); no YNNPACK.
 
 What was tried and brought nothing, or not enough: kernel gradients as nine matrix products over shifted maps, as three
 over rows, as one over a flat map, and with the input turned over by a product with the identity; the same with the
@@ -103,9 +103,10 @@ and could be called without a compiler on the user's machine, but its only build
 run-time libraries than all else here. One optimizer over all parameters as one vector (`optax.flatten`) takes some
 percent off a U-Net's step and changes the form of every checkpoint: left for later.
 
-Of the transformer's step the largest parts outside the matrix products are heads of attention turned over, and copies
-of donated moments and parameters that XLA makes in every step (it computes what is stored a second time where it is
-used). torch.compile merges more of these."""
+Of the transformer's step the largest part outside the matrix products is heads of attention turned over. Copies of all
+donated parameters, moments and averages were made in every step, since XLA computed what is stored a second time where
+it is used: they are gone where the state is settled at both ends of the step (`training/parallel.py`). torch.compile
+merges more of the element-wise work. A gradient of GELU that is written out brought nothing."""
 SHORT = """A size or a part that is missing here was not measured: a run that is ended early leaves the rows that it
 has. No GPU was at hand: there is no figure of one. A TPU was never used; `tests/training/test_lowering.py` lowers each
 step and sampler for both. PyTorch has its waiting threads passive, both memory formats, and torch.compile; with another

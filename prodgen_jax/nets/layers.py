@@ -12,15 +12,15 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 from jax import Array
-from jaxtyping import Float
+from jaxtyping import Float, PyTree
 
 from prodgen_jax.nets.patches import space_to_depth
 
 LAYOUT = ("NHWC", "HWIO", "NHWC")
 
 
-def settled(x: Float[Array, "*n"]) -> Float[Array, "*n"]:
-    """x: on CPU as an array that all its readers share, and so is its gradient; elsewhere nothing is done.
+def settled(x: PyTree) -> PyTree:
+    """x: on CPU as arrays that all their readers share, and so are their gradients; elsewhere nothing is done.
 
     XLA heeds it where `training/compiler.py` is asked for its options. Which platform it is for is asked here and not
     of `jax.lax.platform_dependent`, with which a U-Net's step takes a third longer to trace.

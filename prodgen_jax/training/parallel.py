@@ -19,6 +19,7 @@ from jaxtyping import Int, PyTree
 
 from prodgen_jax.errors import InputError
 from prodgen_jax.methods.core import AXIS, BAD_TURN, Method, State, due, example_keys, train_step
+from prodgen_jax.nets.layers import settled
 from prodgen_jax.training.compiler import compiler_options
 
 NEVER = 2**31 - 1  # the place of a bad step where there was none
@@ -167,8 +168,10 @@ def steps(
     first such step and turn, as step * turns + turn, or NEVER.
 
     Several steps become one dispatch through `scan` over whole periods. On CPU k is 1 and nothing is scanned: XLA's
-    convolution gradients are 40 to 60 times slower inside a loop there.
+    convolution gradients are 40 to 60 times slower inside a loop there. The state is settled at both ends: XLA there
+    overwrites donated arrays in place only if what reads and writes them does not also drop the axis of the devices.
     """
+    state = settled(state)
 
     def one(state: State, dues_now: tuple, source: dict, rows: Int[Array, "b"]) -> tuple[State, dict, Array]:
         key = jax.random.fold_in(jax.random.fold_in(state.key, state.step), STREAM_BATCH)
@@ -191,10 +194,10 @@ def steps(
     periods = indices.shape[0] // len(dues)
     if periods == 1:
         state, (metrics, place) = one_period(state, inputs)
-        return state, metrics, place
+        return settled(state), metrics, place
     inputs = jax.tree.map(lambda x: x.reshape(periods, len(dues), *x.shape[1:]), inputs)
     state, (metrics, places) = jax.lax.scan(one_period, state, inputs)
-    return state, jax.tree.map(lambda x: x[-1], metrics), places.min()
+    return settled(state), jax.tree.map(lambda x: x[-1], metrics), places.min()
 
 
 def compile_steps(
