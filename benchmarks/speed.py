@@ -3,9 +3,11 @@
     python benchmarks/speed.py --torch .venv-torch/bin/python --out docs/benchmarks.md
 
 For each family and size, one process for each side stays loaded; in every round each plays its steps while the
-others wait. A ratio is taken within a round, so that what slows the machine for a while slows both sides. Nothing
-else should run. All have huge pages (`prodgen_jax/cli/huge_pages.py`). With `--update` only the steps of the given
-methods and sizes are measured anew, and the page keeps what else it holds.
+others wait. A ratio is taken within a round, so that what slows the machine for a while slows both sides. A turn begins
+with what is not counted: memory that a side gave back after its last turn comes slowly at first, the more so on a
+virtual machine, which hands free memory on. Nothing else should run. All have huge pages
+(`prodgen_jax/cli/huge_pages.py`). With `--update` only the steps of the given methods and sizes are measured anew, and
+the page keeps what else it holds.
 """
 
 import argparse
@@ -38,6 +40,7 @@ DRAWN = {  # (sampler, its steps, evaluations of the network)
     "dit": (("dpmpp2m", 18, 18),),
 }
 CALLS = {1: 4, 64: 1}  # {pictures of a call: calls in each round}
+UNCOUNTED = 2  # steps at the start of each turn
 
 STARTS = {"jax": "import jax", "package": "import prodgen_jax, prodgen_jax.cli"}
 
@@ -90,6 +93,7 @@ def turns(workers: list[Worker], batch: int, rounds: int, seconds: float) -> dic
     for i in range(rounds):
         for worker in workers if i % 2 == 0 else workers[::-1]:
             n = counts[worker.name]
+            worker.ask(str(UNCOUNTED))
             rates[worker.name].append(n * batch / worker.ask(str(n))["seconds"])
     return rates
 
@@ -148,7 +152,8 @@ def sampling(args: argparse.Namespace, workers: list[Worker], method: str, size:
                 worker.ask(f"draw {n} 2 {words(way)}")  # compiles
             for i in range(args.rounds):
                 for worker in workers if i % 2 == 0 else workers[::-1]:
-                    seconds[worker.name][n] += worker.ask(f"draw {n} {calls} {words(way)}")["latencies"]
+                    _, *warm = worker.ask(f"draw {n} {1 + calls} {words(way)}")["latencies"]
+                    seconds[worker.name][n] += warm
         found = {name: {str(n): at(times) for n, times in by.items()} for name, by in seconds.items()}
         rows.append({"method": method, "size": size, "way": way, "seconds": found})
     return rows
@@ -188,7 +193,7 @@ def main() -> None:
     parser.add_argument("--methods", default=",".join(BATCH))
     parser.add_argument("--sizes", default="32,64")
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--seconds", type=float, default=1.5, help="length of one turn")
+    parser.add_argument("--seconds", type=float, default=2, help="length of one turn")
     parser.add_argument("--device", default="cpu", help="of the PyTorch sides")
     parser.add_argument("--update", action="store_true", help="only the steps named; keep what else the page holds")
     args = parser.parse_args()

@@ -133,8 +133,8 @@ Made by `make bench` (`benchmarks/speed.py`); every number on this page is its o
 ## Training steps
 
 Whole steps (batch, forward, backward, Adam, running average) in images/s: the median of {machine["rounds"]} rounds in
-which all sides take turns. The ratio is to the fastest PyTorch side, taken within a round. Its geometric mean is
-**{mean:.2f}**.
+which all sides take turns, each after two steps that are not counted. The ratio is to the fastest PyTorch side, taken
+within a round. Its geometric mean is **{mean:.2f}**.
 
 {rates(speed)}
 
