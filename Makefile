@@ -56,7 +56,7 @@ compare: $(READY) ## every family within the same minutes, small: OUT/compare/co
 	[ -e $(COMPARED)/prepared.json ] || $(BIN)/prodgen prepare $(or $(DATA),demo:2000) --out $(COMPARED)
 	$(BIN)/prodgen compare $(COMPARED) --methods dcgan,vae,ddpm --minutes 1 --seeds 2 -n 500 --out $(OUT)/compare
 
-bench: $(READY) $(TORCH)/.ready ## training steps against PyTorch, in turns -> docs/benchmarks.md (half an hour, alone)
+bench: $(READY) $(TORCH)/.ready ## training steps against PyTorch, in turns -> docs/benchmarks.md (an hour, alone)
 	$(BIN)/python benchmarks/speed.py --torch $(TORCH)/bin/python --out docs/benchmarks.md
 
 $(TORCH)/.ready: # an environment of its own; this exact version is the build without CUDA packages

@@ -6,8 +6,8 @@ For each family and size, one process for each side stays loaded; in every round
 others wait. A ratio is taken within a round, so that what slows the machine for a while slows both sides. A turn begins
 with what is not counted: memory that a side gave back after its last turn comes slowly at first, the more so on a
 virtual machine, which hands free memory on. Nothing else should run. All have huge pages
-(`prodgen_jax/cli/huge_pages.py`). With `--update` only the steps of the given methods and sizes are measured anew, and
-the page keeps what else it holds.
+(`prodgen_jax/cli/huge_pages.py`). With `--update steps` or `--update loader` only those rows of the given methods and
+sizes are measured anew, and the page keeps what else it holds.
 """
 
 import argparse
@@ -129,14 +129,14 @@ def commit(*path: str) -> str:
 
 
 def loader(args: argparse.Namespace, method: str, size: int) -> dict:
-    """Resident and stream route beside the same step on one constant batch, in turns."""
+    """Resident and stream route beside the same step on one constant batch, in turns; many, for 3 % to be seen."""
     workers = [ours(method, size, feed) for feed in ("constant", "resident", "stream")]
-    rates = turns(workers, BATCH[method], args.rounds, args.seconds)
+    rates = turns(workers, BATCH[method], 4 * args.rounds, args.seconds)
     for worker in workers:
         worker.end()
     middle = {name: median(values) for name, values in rates.items()}
     share = median(a / b for a, b in zip(rates[OURS], rates["ours, constant"], strict=True))
-    return {"method": method, "size": size, "rates": middle, "resident_share": share}
+    return {"commit": commit(), "method": method, "size": size, "rates": middle, "resident_share": share}
 
 
 def sampling(args: argparse.Namespace, workers: list[Worker], method: str, size: int) -> list[dict]:
@@ -195,7 +195,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=2, help="length of one turn")
     parser.add_argument("--device", default="cpu", help="of the PyTorch sides")
-    parser.add_argument("--update", action="store_true", help="only the steps named; keep what else the page holds")
+    parser.add_argument("--update", choices=("steps", "loader"), help="only these rows; keep what else the page holds")
     args = parser.parse_args()
     with_huge_pages()
     methods, sizes = args.methods.split(","), [int(size) for size in args.sizes.split(",")]
@@ -221,16 +221,24 @@ def main() -> None:
 
 
 def update(args: argparse.Namespace, methods: list[str], sizes: list[int]) -> None:
-    """Measures these rows of the first table in the place of those that FILE.json holds."""
-    source = args.out.with_suffix(".json")
+    """Measures these rows of one table in the place of those that FILE.json holds."""
+    source, table = args.out.with_suffix(".json"), {"steps": "speed", "loader": "loader"}[args.update]
     found, before = json.loads(source.read_text(encoding="utf-8")), commit("--", str(source.resolve()))
-    rows = {(row["method"], row["size"]): {"commit": before} | row for row in found["speed"]}
+    rows = {(row["method"], row["size"]): {"commit": before} | row for row in found[table]}
     for size, method in ((size, method) for size in sizes for method in methods):
-        workers = sides(args, method, size)
-        rows[method, size] = against_torch(args, workers, method, size)
-        for worker in workers:
-            worker.end()
-        write(args.out, found | {"speed": list(rows.values())})
+        rows[method, size] = measured(args, method, size)
+        write(args.out, found | {table: list(rows.values())})
+
+
+def measured(args: argparse.Namespace, method: str, size: int) -> dict:
+    """A row of the table that is to be updated."""
+    if args.update == "loader":
+        return loader(args, method, size)
+    workers = sides(args, method, size)
+    row = against_torch(args, workers, method, size)
+    for worker in workers:
+        worker.end()
+    return row
 
 
 def write(out: Path, found: dict) -> None:

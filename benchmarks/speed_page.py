@@ -85,23 +85,27 @@ notebook server, as `make lab` has it). All sides have them here, PyTorch as wel
 
 At 64 px two more things cost most. XLA takes the gradient of a stride, and a transposed convolution, as a convolution
 of a map with zeros between its pixels, and multiplies the zeros: where the stride divides kernel and map, the package
-takes squares of pixels as single ones, and no stride is left (`nets/patches.py`). And attention reads and writes its
-scores, places x places, many times: they are summed by the product with the values, and never turned over
-(`nets/attention.py`).
+takes squares of pixels as single ones, and no stride is left (`nets/patches.py`). The U-Net works on squares of 2 x 2
+pixels from the start (`patch=2`). And attention reads and writes its scores, places x places, many times: they are
+summed by the product with the values, and never turned over (`nets/attention.py`).
 
 What else helped, and is in the package: kernel gradients of transposed convolutions as the strided one's; GroupNorm by
 sums, and biases' gradients, as products with ones; 1 x 1 convolutions and dense layers as products of matrices, whose
-gradients need nothing turned over; written-out gradients for normalization and what follows it; steps compiled ahead
-(pmap's own dispatch is slow); no YNNPACK.
+gradients need nothing turned over; written-out gradients for normalization and what follows it (it keeps the map in
+front of it and computes the rest again); steps compiled ahead (pmap's own dispatch is slow); no YNNPACK.
+
+What a ratio below 1 is owed to, where the network is one of convolutions (a DCGAN, VAE and U-Net at 64 px): XLA takes a
+kernel's gradient as a convolution in which pictures and channels change places, and turns both maps over for it. In a
+profile of a DCGAN's and a VAE's step (`jax.profiler`) that is the largest cost beside the convolutions themselves.
 
 What was tried and brought nothing, or not enough: kernel gradients as nine matrix products over shifted maps, as three
 over rows, as one over a flat map, and with the input turned over by a product with the identity; the same with the
 narrower of both maps turned over (a few percent of a U-Net's step, but by a rule that R1's forward derivative cannot
 pass); attention picture by picture, so that its scores stay in the cache; minimal filtering (Winograd, F(2 x 2, 3 x
-3)); XLA's own oneDNN; wider vectors; another scheduler; malloc that never gives memory back. oneDNN itself is on PyPI
-and could be called without a compiler on the user's machine, but its only builds are Intel's for SYCL, which bring more
-run-time libraries than all else here. One optimizer over all parameters as one vector (`optax.flatten`) takes some
-percent off a U-Net's step and changes the form of every checkpoint: left for later.
+3)); XLA's own oneDNN; wider vectors; another scheduler; two steps unrolled in one dispatch; malloc that never gives
+memory back. oneDNN itself is on PyPI and could be called without a compiler on the user's machine, but its only builds
+are Intel's for SYCL, which bring more run-time libraries than all else here. One optimizer over all parameters as one
+vector (`optax.flatten`) takes some percent off a U-Net's step and changes the form of every checkpoint: left for later.
 
 Of the transformer's step the largest part outside the matrix products is heads of attention turned over. Copies of all
 donated parameters, moments and averages were made in every step, since XLA computed what is stored a second time where
@@ -110,8 +114,7 @@ merges more of the element-wise work. A gradient of GELU that is written out bro
 SHORT = """A size or a part that is missing here was not measured: a run that is ended early leaves the rows that it
 has. No GPU was at hand: there is no figure of one. A TPU was never used; `tests/training/test_lowering.py` lowers each
 step and sampler for both. PyTorch has its waiting threads passive, both memory formats, and torch.compile; with another
-number of cores its lead or lag is another. Rows, loader, sampling and memory of a commit before a6d0fe7 were measured
-without barriers and huge pages, rows of one before the last change of `nets/` without what came after it."""
+number of cores its lead or lag is another."""
 
 
 def page(found: dict) -> str:
