@@ -14,6 +14,7 @@ from prodgen_jax.data.captions import EMBEDDING, Encoder, encoded, told
 from prodgen_jax.data.domains import in_domains, rows_of
 from prodgen_jax.data.prepared import PreparedSet, Split
 from prodgen_jax.errors import InputError
+from prodgen_jax.literals import differences
 from prodgen_jax.methods import Spec
 from prodgen_jax.methods.core import Method, State, init_state
 from prodgen_jax.progress import Progress
@@ -55,11 +56,6 @@ def enter(out: Path, config: dict, resume: bool) -> None:
     part.replace(out / "config.json")
 
 
-def literals(config: dict) -> dict:
-    """As JSON gives it back: lists for tuples."""
-    return json.loads(json.dumps(config))
-
-
 def check_same(out: Path, config: dict) -> None:
     """InputError says in which settings, data or seed the run in `out` differs; other versions may go on with it."""
     run = open_run(out)
@@ -67,10 +63,9 @@ def check_same(out: Path, config: dict) -> None:
         old = {**run.config, "settings": run.recipe.settings()}  # so that a setting newer than the run has its default
     except InputError:
         old = run.config
-    flat, flat_old = ({**c, **c["settings"], "settings": None, "versions": None} for c in map(literals, (config, old)))
-    changed = [f"{key}: {flat_old.get(key)} -> {value}" for key, value in flat.items() if flat_old.get(key) != value]
-    if changed:
-        raise InputError(f"{out}: cannot go on with other settings or data ({'; '.join(changed)[:500]})")
+    compared = [key for key in config if key != "versions"]
+    if changed := differences(*({key: c.get(key) for key in compared} for c in (old, config))):
+        raise InputError(f"{out}: cannot go on with other settings or data ({changed})")
 
 
 def fresh(method: Method, seed: int) -> State:

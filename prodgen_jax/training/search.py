@@ -20,6 +20,7 @@ from pathlib import Path
 from prodgen_jax.data.captions import told
 from prodgen_jax.data.prepared import PreparedSet
 from prodgen_jax.errors import InputError
+from prodgen_jax.literals import differences
 from prodgen_jax.methods import Spec
 from prodgen_jax.progress import tell
 from prodgen_jax.training.fit import check_numbers, fit
@@ -58,16 +59,14 @@ def said(settings: Mapping) -> str:
 
 def enter(out: Path, about: dict, resume: bool) -> None:
     """Makes the folder; one that is there must hold the same search, and be meant to go on. Else InputError."""
-    file, about = out / "search.json", json.loads(json.dumps(about))
+    file = out / "search.json"
     if file.exists():
         if not resume:
             raise InputError(
                 f"{out}: there is a search already; add --resume to go on with it, or choose another folder"
             )
-        old = read_json(file)
-        changed = [f"{key}: {old.get(key)} -> {value}" for key, value in about.items() if old.get(key) != value]
-        if changed:
-            raise InputError(f"{out}: cannot go on with another search ({'; '.join(changed)[:500]})")
+        if changed := differences(read_json(file), about):
+            raise InputError(f"{out}: cannot go on with another search ({changed})")
         return
     out.mkdir(parents=True, exist_ok=True)
     write_json(file, about)
