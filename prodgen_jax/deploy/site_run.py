@@ -4,15 +4,18 @@ import json
 import os
 import re
 import time
+from importlib.metadata import version
 from pathlib import Path
 
 from prodgen_jax.deploy.site_stamp import PACKAGE, digest
 from prodgen_jax.errors import InputError
 from prodgen_jax.progress import Progress
 
-COMPILE_FAST = (  # XLA's flags for what runs a few times: half the time to compile, and not well
+# Half the time to compile. XLA ends a process whose flags it does not know, and of jax 0.12 it does not know this one.
+NO_EMITTERS = "--xla_cpu_use_fusion_emitters=false " if version("jax").startswith("0.10.") else ""
+COMPILE_FAST = (  # XLA's flags for what runs a few times: compiled soon, and not well
     "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true "
-    "--xla_cpu_use_fusion_emitters=false --xla_cpu_parallel_codegen_split_count=1"
+    f"{NO_EMITTERS}--xla_cpu_parallel_codegen_split_count=1"
 )
 COMPILE_SOON = (  # for CPUs: a fifth to a third less to compile, and steps of the methods here take no longer
     "--xla_backend_optimization_level=1 --xla_llvm_disable_expensive_passes=true "
