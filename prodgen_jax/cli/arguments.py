@@ -44,6 +44,11 @@ def add_wishes(p: argparse.ArgumentParser) -> None:
     p.add_argument("--text", metavar="WORDS", help="what is wanted, in words; runs that are conditional on text only")
 
 
+def add_settings(p: argparse.ArgumentParser, of: str = "a setting of sampling; an unknown key lists all") -> None:
+    """--set, of a command that takes settings by name."""
+    p.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help=of)
+
+
 def wishes(args: argparse.Namespace) -> dict:
     """{"where", "text"} as `sample` and its like take them. InputError if an attribute is asked for twice."""
     parts = [part for said in args.where for part in list_of(said)]

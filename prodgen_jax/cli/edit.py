@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from prodgen_jax.cli.arguments import add_wishes, wishes
+from prodgen_jax.cli.arguments import add_settings, add_wishes, wishes
 from prodgen_jax.literals import parse_pairs
 
 
@@ -25,7 +25,7 @@ def add(commands) -> None:
     )
     add_wishes(p)
     p.add_argument("--seed", type=int, default=0, help="the same seed gives the same pictures (default 0)")
-    p.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="a setting of sampling")
+    add_settings(p)
     p.set_defaults(call=run)
 
 
@@ -33,6 +33,7 @@ def run(args: argparse.Namespace) -> None:
     import numpy as np
 
     from prodgen_jax.data.images import save_png
+    from prodgen_jax.data.origin import CHANGED
     from prodgen_jax.sampling.edit import check_places, edit, mask_of, open_photo, with_background
     from prodgen_jax.training.run import open_run
 
@@ -45,9 +46,12 @@ def run(args: argparse.Namespace) -> None:
     if args.background:
         photos = [with_background(photo, args.background) for photo in photos]
     strength = args.strength if args.strength is not None else 0.0 if args.background else 0.6
+    origin = None  # before another ground alone a photo is still a photo
     if strength or not args.background:
         said = {**wishes(args), "settings": parse_pairs(args.set, "--set")}
         photos = edit(model, photos, strength=strength, changes=changes, seed=args.seed, **said)
+        part = Path(only).name if only else "all"  # where a mask lay is nobody's business
+        origin = model.origin(CHANGED, seed=args.seed, strength=strength, only=part, **wishes(args))
     for place, photo in zip(places, photos, strict=True):
-        save_png(place, photo)
+        save_png(place, photo, origin)
     print(f"{args.out}: {len(photos)} pictures")

@@ -2,7 +2,7 @@
 
 import argparse
 
-from prodgen_jax.cli.arguments import add_wishes, wishes
+from prodgen_jax.cli.arguments import add_settings, add_wishes, wishes
 from prodgen_jax.literals import parse_pairs
 
 OURS = {"2": "pretrained:srgan64"}  # what enlarges so many times
@@ -15,13 +15,7 @@ def add(commands) -> None:
     p.add_argument("--out", required=True, metavar="FILE.npz|FILE.png|FOLDER", help="arrays, a sheet, or PNG files")
     p.add_argument("--seed", type=int, default=0, help="the same seed gives the same pictures (default 0)")
     add_wishes(p)
-    p.add_argument(
-        "--set",
-        action="append",
-        default=[],
-        metavar="KEY=VALUE",
-        help="a setting of sampling; an unknown key lists all",
-    )
+    add_settings(p)
     p.add_argument(
         "--upscale",
         metavar="RUN",
@@ -42,5 +36,6 @@ def run(args: argparse.Namespace) -> None:
     images, labels = sample(drawn, args.n, args.seed, settings=settings, **said)
     if larger:
         images = upscale(larger, images, args.seed)
-    save_samples(args.out, images, labels)
+    facts = {"seed": args.seed, **said, "settings": settings, **({"enlarged": larger.identity} if larger else {})}
+    save_samples(args.out, images, labels, drawn.origin(**facts))
     print(f"{args.out}: {len(images)} pictures of {images.shape[1]} px")

@@ -3,6 +3,7 @@
 import argparse
 from pathlib import Path
 
+from prodgen_jax.cli.arguments import add_settings
 from prodgen_jax.errors import InputError
 from prodgen_jax.literals import parse_pairs
 
@@ -21,7 +22,7 @@ def add(commands) -> None:
         "and width)",
     )  # fmt: skip
     p.add_argument("--preset", default="cpu", help="cpu, gpu or tpu (default cpu)")
-    p.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="a setting of every trial")
+    add_settings(p, "a setting of every trial")
     p.add_argument("--resume", action="store_true", help="go on with the search in FOLDER, if there is one")
     p.add_argument("--seed", type=int, default=0, help="of proposals and runs (default 0)")
     p.set_defaults(call=run)

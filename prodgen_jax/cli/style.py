@@ -33,6 +33,7 @@ def run(args: argparse.Namespace) -> None:
     import numpy as np
 
     from prodgen_jax.data.images import save_png
+    from prodgen_jax.data.origin import CHANGED
     from prodgen_jax.sampling.edit import check_places, mask_of, open_photo
     from prodgen_jax.sampling.style import stylize
     from prodgen_jax.training.run import open_run
@@ -44,8 +45,9 @@ def run(args: argparse.Namespace) -> None:
     model, photos = open_run(args.model), [np.asarray(open_photo(path)) for path in paths]
     changes = [mask_of(args.only, photo) for photo in photos] if args.only else None
     how = {name: getattr(args, name) for name in ("strength", "stages", "steps", "size", "seed")}
+    named = {Path(name).name: share for name, share in styles.items()}  # where a picture lay is nobody's business
     for place, picture in zip(places, stylize(model, photos, styles, changes=changes, **how), strict=True):
-        save_png(place, picture)
+        save_png(place, picture, model.origin(CHANGED, styles=named, **how))
     print(f"{args.out}: {len(photos)} pictures")
 
 

@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from prodgen_jax.cli.arguments import add_wishes, wishes
+from prodgen_jax.cli.arguments import add_settings, add_wishes, wishes
 from prodgen_jax.literals import parse_pairs
 
 
@@ -14,9 +14,7 @@ def add(commands) -> None:
     p.add_argument("--out", required=True, metavar="FOLDER", help="where results go, under the photos' names, as PNG")
     p.add_argument("--given", action="store_true", help="the pictures are such already: drawings of edges, small ones")
     add_wishes(p)
-    p.add_argument(
-        "--set", action="append", default=[], metavar="KEY=VALUE", help="a setting of sampling: back=true (cyclegan)"
-    )
+    add_settings(p)
     p.add_argument("--seed", type=int, default=0, help="the same seed gives the same pictures (default 0)")
     p.set_defaults(call=run)
 
@@ -25,6 +23,7 @@ def run(args: argparse.Namespace) -> None:
     import numpy as np
 
     from prodgen_jax.data.images import save_png
+    from prodgen_jax.data.origin import CHANGED
     from prodgen_jax.sampling.edit import check_places, open_photo
     from prodgen_jax.sampling.translate import translate
     from prodgen_jax.training.run import open_run
@@ -33,7 +32,8 @@ def run(args: argparse.Namespace) -> None:
     check_places(args.photos, places)
     photos = [np.asarray(open_photo(path)) for path in args.photos]
     said = {**wishes(args), "settings": parse_pairs(args.set, "--set")}
-    _, made = translate(open_run(args.run), photos, given=args.given, seed=args.seed, **said)
+    model = open_run(args.run)
+    _, made = translate(model, photos, given=args.given, seed=args.seed, **said)
     for place, picture in zip(places, made, strict=True):
-        save_png(place, picture)
+        save_png(place, picture, model.origin(CHANGED, seed=args.seed, **wishes(args)))
     print(f"{args.out}: {len(made)} pictures of {made.shape[1]} px")

@@ -5,7 +5,6 @@ rest of the package a caption is one more label, `text`: a row of word numbers, 
 is -1 where nothing is said. Where somebody else's encoder reads the lines, the label is `embedding`: its vector.
 """
 
-import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -18,6 +17,7 @@ from jax import Array
 from jaxtyping import Float, Int, Key, Shaped
 
 from prodgen_jax.data.prepared import PreparedSet, Split
+from prodgen_jax.data.words import UNKNOWN, words_of
 from prodgen_jax.errors import InputError
 
 TEXT = "text"  # the label's name; no attribute may have it
@@ -25,23 +25,9 @@ EMBEDDING = "embedding"  # the label that is a vector and not a value or words
 LENGTH = 16  # words of a caption that are read
 LEAST = 5  # training products that must have a word, for it to be known
 MOST = 2000  # words known, the most frequent ones
-UNKNOWN = "<unknown>"  # word 0: any word that is not known
-SKIPPED = frozenset("a an and at by for from in of on or s the to with".split())
 PHRASINGS = 6  # ways in which a product is told
 ALL = 1  # the one that says all attributes
 STREAM = 7  # what a picture's key is folded with to choose one of them
-
-
-def stem(word: str) -> str:
-    """A plural's singular, by its ending alone: watches -> watch, shoes -> shoe; dress stays."""
-    if re.search(r"(ch|sh|ss|x)es$", word):
-        return word[:-2]
-    return word[:-1] if len(word) > 3 and word.endswith("s") and not word.endswith("ss") else word
-
-
-def words_of(text: str) -> list[str]:
-    """The words that carry meaning, in lower case and singular: "Red bags, for women" -> red, bag, women."""
-    return [stem(word) for word in re.findall(r"[^\W_]+", text.lower()) if word not in SKIPPED]
 
 
 @dataclass(frozen=True)

@@ -7,10 +7,13 @@ conversions below are the only places where one becomes the other.
 import math
 from collections.abc import Iterator
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 from jaxtyping import Array, Float, UInt8
 from PIL import Image, ImageOps
+
+from prodgen_jax.data.origin import Origin
 
 RGB = 3
 LUMA = np.array([0.299, 0.587, 0.114], np.float32)  # ITU-R BT.601
@@ -73,10 +76,11 @@ def sheet(
     return whole[: len(whole) - gap, : whole.shape[1] - gap]  # no gap after the last line and column
 
 
-def save_png(path: str | Path, u8: UInt8[np.ndarray, "h w 3"]) -> None:
-    """Write one picture as PNG, making its folder."""
-    Path(path).parent.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(np.asarray(u8)).save(path, format="PNG")
+def save_png(path: str | Path | BinaryIO, u8: UInt8[np.ndarray, "h w 3"], origin: Origin | None = None) -> None:
+    """Write one picture as PNG, making its folder. origin: where it comes from, said in the file."""
+    if isinstance(path, str | Path):
+        Path(path).parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(np.asarray(u8)).save(path, format="PNG", pnginfo=origin and origin.chunks())
 
 
 def blocks_of(images: UInt8[Array, "n h w 3"], block: int) -> Iterator[tuple[UInt8[np.ndarray, "b h w 3"], int]]:

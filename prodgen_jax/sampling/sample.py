@@ -1,6 +1,7 @@
 """Pictures from a trained run. Picture i depends on the seed and i alone, not on how many are drawn at a time."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from zipfile import BadZipFile
 
@@ -11,6 +12,7 @@ from jaxtyping import Float, Int, Key, Shaped, UInt8
 
 from prodgen_jax.data.captions import EMBEDDING, TEXT, Encoder, encoded
 from prodgen_jax.data.images import save_png, sheet, to_uint8
+from prodgen_jax.data.origin import Origin
 from prodgen_jax.errors import InputError
 from prodgen_jax.methods.core import Method, Params
 from prodgen_jax.progress import Progress, tell
@@ -130,18 +132,26 @@ def sample(
     return images, {name: np.broadcast_to(value, n) for name, value in asked.items()}
 
 
-def save_samples(path: str | Path, images: UInt8[np.ndarray, "n h w c"], labels: Mapping[str, np.ndarray]) -> None:
-    """As one .npz (`images` and an array per attribute), one .png (a sheet), or numbered PNG files in a folder."""
+def save_samples(
+    path: str | Path,
+    images: UInt8[np.ndarray, "n h w c"],
+    labels: Mapping[str, np.ndarray],
+    origin: Origin | None = None,
+) -> None:
+    """As one .npz (`images` and an array per attribute), one .png (a sheet), or numbered PNG files in a folder.
+
+    origin: where they come from, which every file says: a PNG as `data.origin` tells, an .npz as JSON in `origin`.
+    """
     path = Path(path)
     if path.suffix == ".npz":
         path.parent.mkdir(parents=True, exist_ok=True)
         with open(path, "wb") as file:
-            np.savez(file, images=images, **labels)
+            np.savez(file, images=images, **labels, **({"origin": origin.text()} if origin else {}))
     elif path.suffix == ".png":
-        save_png(path, sheet(images))
+        save_png(path, sheet(images), origin)
     else:
         for i, image in enumerate(images):
-            save_png(path / f"{i:05d}.png", image)
+            save_png(path / f"{i:05d}.png", image, origin and replace(origin, facts={**origin.facts, "place": i}))
 
 
 def load_samples(path: str | Path) -> UInt8[np.ndarray, "n h w c"]:

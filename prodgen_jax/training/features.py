@@ -6,7 +6,6 @@ weights. The cache is `DIR/features/SEED/`: `weights.safetensors`, and `network.
 shop's networks come with the package.
 """
 
-import hashlib
 import json
 import os
 import tempfile
@@ -33,7 +32,7 @@ from prodgen_jax.methods.spec import Spec
 from prodgen_jax.progress import Progress
 from prodgen_jax.training.compiler import jitted
 from prodgen_jax.training.loop import LoopSettings, loop
-from prodgen_jax.training.weights import SHIPPED
+from prodgen_jax.training.weights import SHIPPED, hash_weights
 
 FORMAT = 1
 BATCH = 128  # examples a training step
@@ -218,16 +217,6 @@ def paths(params: PyTree) -> list[str]:
 
 def named(params: PyTree) -> dict[str, np.ndarray]:
     return {name: np.asarray(leaf) for name, leaf in zip(paths(params), jax.tree.leaves(params), strict=True)}
-
-
-def hash_weights(weights: Mapping[str, np.ndarray]) -> str:
-    """sha256 over names, shapes, types and bytes, in the order of the names."""
-    digest = hashlib.sha256()
-    for name in sorted(weights):
-        array = np.ascontiguousarray(weights[name])
-        digest.update(f"{name} {array.dtype} {array.shape}\n".encode())
-        digest.update(array.tobytes())
-    return digest.hexdigest()
 
 
 def write_cached(folder: Path, network: FeatureNetwork) -> None:

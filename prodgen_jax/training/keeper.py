@@ -13,6 +13,7 @@ import numpy as np
 from jaxtyping import Array, UInt8
 
 from prodgen_jax.data.images import save_png, sheet, to_signed, to_uint8
+from prodgen_jax.data.origin import Origin
 from prodgen_jax.methods.core import SOURCE, Alarm, Method
 from prodgen_jax.progress import Progress, tell
 from prodgen_jax.training.checkpoint import Checkpoints
@@ -71,7 +72,7 @@ class Sheets:
     def __call__(self, tick: Tick) -> None:
         images = self.draw(tick.host_state().averaged, jax.random.split(jax.random.key(SHEET_SEED), self.n))
         path = self.folder / f"{tick.step:07d}.png"
-        save_png(path, sheet(to_uint8(images), self.columns))
+        save_png(path, sheet(to_uint8(images), self.columns), Origin(facts={"step": tick.step, "seed": SHEET_SEED}))
         self.trackers.sheet(tick.step, path)
 
 

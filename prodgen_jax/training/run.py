@@ -12,16 +12,27 @@ from pathlib import Path
 import jax
 
 from prodgen_jax.data.captions import EMBEDDING, TEXT, Vocabulary, vocabulary
+from prodgen_jax.data.origin import GENERATED, Origin
 from prodgen_jax.data.prepared import PreparedSet
 from prodgen_jax.errors import InputError
 from prodgen_jax.methods import METHODS, Spec
+from prodgen_jax.methods.adapt import named
 from prodgen_jax.methods.consistency import TEACHER
 from prodgen_jax.methods.core import Method, Params, State, init_state
 from prodgen_jax.methods.spec import choose
 from prodgen_jax.training.checkpoint import Checkpoints
 from prodgen_jax.training.recipe import Recipe, recipe
 from prodgen_jax.training.track import read_metrics
-from prodgen_jax.training.weights import NUMBERS, PREFIX, SUFFIX, read_facts, read_params, save_weights, shipped
+from prodgen_jax.training.weights import (
+    NUMBERS,
+    PREFIX,
+    SUFFIX,
+    hash_weights,
+    read_facts,
+    read_params,
+    save_weights,
+    shipped,
+)
 
 BEST = "best"  # the folder of the best checkpoint
 CONFIG = ("method", "settings", "size", "attributes", "fingerprint", "seed", "versions")
@@ -109,6 +120,15 @@ class Run:
     def params(self) -> Params:
         return read_params(self.path, drawing(self._like.averaged)) if self.is_file else self._restored[0].averaged
 
+    @cached_property
+    def identity(self) -> str:
+        """16 letters that name its parameters: the beginning of their hash."""
+        return hash_weights(named(self.params))[:16]
+
+    def origin(self, kind: str = GENERATED, **facts) -> Origin:
+        """What a file says of a picture that the run made, or changed; facts: the seed, and what was asked for."""
+        return Origin(kind, {"model": self.identity, "method": self.config["method"], **facts})
+
     @property
     def step(self) -> int:
         return self.config["step"] if self.is_file else int(self._restored[0].step)
@@ -137,7 +157,7 @@ def drawing(params: Params) -> Params:
 def export(run: Run, path: str | Path, numbers: str = "bf16", settings: Mapping | None = None) -> None:
     """The run's averaged parameters and all that builds its method again, as one file that `open_run` opens.
 
-    numbers: bf16 or fp32. settings: of sampling, in the place of the run's own. InputError as `sampling_with`'s.
+    numbers: bf16, fp32 or int8. settings: of sampling, in the place of the run's own. InputError as `sampling_with`'s.
     """
     choose(NUMBERS, numbers, "numbers")
     if settings:

@@ -3,6 +3,7 @@
 Nothing in such a file is code: it is read as numbers and literals alone.
 """
 
+import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -19,7 +20,9 @@ from prodgen_jax.methods.precision import PRECISIONS
 SUFFIX = ".safetensors"
 SHIPPED = Path(__file__).parents[1] / "pretrained"  # the folder of the models that come with the package
 PREFIX = "pretrained:"  # before the name of one of them
-NUMBERS = {name: jnp.dtype(number) for name, number in PRECISIONS.items()}
+NUMBERS = {name: jnp.dtype(number) for name, number in PRECISIONS.items()} | {"int8": jnp.dtype(jnp.int8)}
+SCALE = ".int8-scale"  # ends the name of what an array's whole numbers are multiplied by
+MANY = 1024  # numbers that an array has at least that is kept in int8; smaller ones stay in bf16
 
 
 def shipped(name: str) -> Path:
@@ -32,7 +35,7 @@ def shipped(name: str) -> Path:
 
 
 def save_weights(path: str | Path, params: Params, facts: Mapping, numbers: str = "bf16") -> None:
-    """Parameters in `numbers` (fp32 or bf16) and `facts`, literals, as one file, whole or not at all."""
+    """Parameters in `numbers` (fp32, bf16 or int8) and `facts`, literals, as one file, whole or not at all."""
     from safetensors.numpy import save
 
     path = Path(path)
@@ -40,9 +43,45 @@ def save_weights(path: str | Path, params: Params, facts: Mapping, numbers: str 
         raise InputError(f"{path}: name the file *{SUFFIX}")
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f"{path.name}.partial")
-    arrays = {name: np.asarray(leaf).astype(NUMBERS[numbers]) for name, leaf in named(params).items()}
+    arrays = {}
+    for name, leaf in named(params).items():
+        arrays |= packed(name, np.asarray(leaf), numbers)
     part.write_bytes(save(arrays, metadata={"run": json.dumps(facts)}))  # save_file leaves it closed to all others
     part.replace(path)
+
+
+def packed(name: str, array: np.ndarray, numbers: str) -> dict[str, np.ndarray]:
+    """An array as it is saved. In int8 a kernel is w ~ q * s: whole numbers q from -127 to 127, and a scale s of fp32
+    for each of its outputs (its last axis), so that the largest weight of each output is 127."""
+    if numbers != "int8":
+        return {name: array.astype(NUMBERS[numbers])}
+    if array.ndim < 2 or array.size < MANY:
+        return {name: array.astype(NUMBERS["bf16"])}
+    array = array.astype(np.float32)
+    scale = np.abs(array).max(axis=tuple(range(array.ndim - 1))) / 127
+    scale = np.where(scale > 0, scale, 1).astype(np.float32)
+    return {name: np.round(array / scale).astype(np.int8), f"{name}{SCALE}": scale}
+
+
+def unpacked(found: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Arrays that were `packed`, with their scales applied. ValueError where a scale does not fit."""
+    arrays = {name: array for name, array in found.items() if not name.endswith(SCALE)}
+    for name in found.keys() - arrays.keys():
+        of = name.removesuffix(SCALE)
+        if of not in arrays or found[name].shape != arrays[of].shape[-1:]:
+            raise ValueError(f"{name} fits no array")
+        arrays[of] = arrays[of].astype(np.float32) * found[name]
+    return arrays
+
+
+def hash_weights(weights: Mapping[str, np.ndarray]) -> str:
+    """sha256 over names, shapes, types and bytes, in the order of the names."""
+    digest = hashlib.sha256()
+    for name in sorted(weights):
+        array = np.ascontiguousarray(weights[name])
+        digest.update(f"{name} {array.dtype} {array.shape}\n".encode())
+        digest.update(array.tobytes())
+    return digest.hexdigest()
 
 
 def read_facts(path: Path) -> dict:
@@ -63,8 +102,8 @@ def read_params(path: Path, like: Params) -> Params:
     wanted = named(like)
     try:
         with safe_open(path, "np") as file:
-            found = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    except (OSError, SafetensorError) as error:
+            found = unpacked({name: file.get_tensor(name) for name in file.keys()})  # noqa: SIM118
+    except (OSError, SafetensorError, ValueError) as error:
         raise InputError(f"{path}: damaged ({error})") from error
     for name in wanted.keys() | found.keys():
         shapes = [None if name not in table else tuple(table[name].shape) for table in (wanted, found)]

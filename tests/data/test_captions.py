@@ -8,17 +8,15 @@ from prodgen_jax.data.captions import (
     LENGTH,
     PHRASINGS,
     TEXT,
-    UNKNOWN,
     Vocabulary,
     choose_phrasing,
     in_words,
-    stem,
     told,
     unsaid,
     vocabulary,
-    words_of,
 )
 from prodgen_jax.data.prepare import prepare
+from prodgen_jax.data.words import UNKNOWN, stem, words_of
 from prodgen_jax.errors import InputError
 
 

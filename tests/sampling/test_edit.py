@@ -6,6 +6,7 @@ from PIL import Image
 
 from prodgen_jax.cli import main
 from prodgen_jax.data.foreground import foreground, silhouette
+from prodgen_jax.data.origin import CHANGED, read_origin
 from prodgen_jax.errors import InputError
 from prodgen_jax.sampling.edit import edit, mask_of, open_photo, set_in, with_background
 from prodgen_jax.training.fit import fit
@@ -131,9 +132,12 @@ def test_command(trained, shoe, tmp_path, capsys):
     product = silhouette(before)
     np.testing.assert_array_equal(after[product], before[product])
     assert (after[~product] != before[~product]).any()
+    said = read_origin(tmp_path / "out" / "shoe.png")
+    assert said["source"] == CHANGED and said["where"] == {"type": "bag"} and said["only"] == "background"
     assert main([*command, "--background", "#00ff00"]) == 0
     after = np.asarray(Image.open(tmp_path / "out" / "shoe.png"))
     np.testing.assert_array_equal(after, with_background(before, "#00ff00"))
+    assert read_origin(tmp_path / "out" / "shoe.png") is None  # no model had a hand in it
     assert main([*command]) == 0 and Image.open(tmp_path / "out" / "shoe.png").size == (8, 8)
     assert main([*command, "--strength", "2"]) == 2 and "strength=2.0" in capsys.readouterr().err
 

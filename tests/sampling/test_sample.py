@@ -1,12 +1,14 @@
 """Pictures from a run: by seed and place alone, with the attributes asked for, and back from disk."""
 
 import dataclasses
+import json
 import shutil
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from prodgen_jax.data.origin import GENERATED, Origin, read_origin
 from prodgen_jax.errors import InputError
 from prodgen_jax.methods import METHODS
 from prodgen_jax.sampling.sample import conditions, load_samples, portion, sample, save_samples
@@ -112,9 +114,22 @@ def test_a_folder_holds_one_png_each(pictures, tmp_path):
 
 def test_one_png_is_a_sheet(pictures, tmp_path):
     save_samples(tmp_path / "new" / "sheet.png", pictures[0][:4], {})
+    assert read_origin(tmp_path / "new" / "sheet.png") is None
     whole, side = np.asarray(Image.open(tmp_path / "new" / "sheet.png")), pictures[0].shape[1]
     assert whole.shape == (2 * side + 1, 2 * side + 1, 3)
     assert np.array_equal(whole[side + 1 :, side + 1 :], pictures[0][3])
+
+
+def test_every_file_says_where_it_comes_from(pictures, tmp_path):
+    origin = Origin(facts={"seed": 3, "text": "rote Schühe"})
+    for name in ("sheet.png", "folder", "s.npz"):
+        save_samples(tmp_path / name, pictures[0][:2], {}, origin)
+    said = {"source": GENERATED, "seed": 3, "text": "rote Schühe"}
+    assert read_origin(tmp_path / "sheet.png") == said
+    assert read_origin(tmp_path / "folder" / "00001.png") == {**said, "place": 1}
+    with np.load(tmp_path / "s.npz") as file:
+        assert json.loads(str(file["origin"])) == said
+    assert np.array_equal(load_samples(tmp_path / "s.npz"), pictures[0][:2])
 
 
 SPOILT = {

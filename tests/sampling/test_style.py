@@ -7,6 +7,7 @@ from PIL import Image
 
 from prodgen_jax.cli import main
 from prodgen_jax.data.foreground import silhouette
+from prodgen_jax.data.origin import CHANGED, read_origin
 from prodgen_jax.data.styles import STYLES, draw_style
 from prodgen_jax.errors import InputError
 from prodgen_jax.evaluation.runs import evaluate_run
@@ -150,6 +151,8 @@ def test_command(trained, bag, tmp_path, capsys):
     command = ["style", str(folder), "--model", str(trained.path), "--out", str(tmp_path / "out")]
     assert main([*command, "--style", "denim=2", "--style", "wood", "--only", "product"]) == 0
     assert "2 pictures" in capsys.readouterr().out
+    said = read_origin(tmp_path / "out" / "a.png")
+    assert said["source"] == CHANGED and said["styles"] == {"denim": 2.0, "wood": 1.0}
     made = np.asarray(Image.open(tmp_path / "out" / "a.png"))
     np.testing.assert_array_equal(made[~silhouette(bag)], bag[~silhouette(bag)])
     for style, said in (("denim=much", "is no number"), ("tweed", "neither a file nor one of " + ", ".join(STYLES))):

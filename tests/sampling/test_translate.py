@@ -5,6 +5,7 @@ import pytest
 
 from prodgen_jax.cli import main
 from prodgen_jax.data.images import to_signed, to_uint8
+from prodgen_jax.data.origin import CHANGED, read_origin
 from prodgen_jax.data.tasks import TASKS, enlarged
 from prodgen_jax.errors import InputError
 from prodgen_jax.sampling.edit import open_photo
@@ -97,5 +98,6 @@ def test_the_door(trained, photo, tmp_path, capsys):
     assert main(["translate", str(trained.path), *files, "--out", str(tmp_path / "out")]) == 0
     assert "2 pictures of 8 px" in capsys.readouterr().out
     assert np.asarray(open_photo(tmp_path / "out" / "p1.png")).shape == (8, 8, 3)
+    assert read_origin(tmp_path / "out" / "p1.png")["source"] == CHANGED
     assert main(["translate", str(trained.path), *files, "--out", str(tmp_path)]) == 2
     assert "is one of the photos" in capsys.readouterr().err
