@@ -18,7 +18,7 @@ from prodgen_jax.training import features
 HELP = """
 import contextlib, io, sys
 from prodgen_jax.cli import main
-for command in ("prepare", "train", "search", "sample", "evaluate", "compare", "report", "style", "find", ""):
+for command in "prepare train search sample evaluate compare report style find serve key".split() + [""]:
     text = io.StringIO()
     with contextlib.redirect_stdout(text):
         try:
@@ -62,7 +62,7 @@ def test_the_names_in_the_help_are_the_methods():
 
 def test_help_of_every_command_needs_no_jax(finish):
     *commands, imported = finish("-c", HELP).splitlines()
-    assert [line.split()[-2:] for line in commands] == [["0", "True"]] * 10 and imported == "[]"
+    assert [line.split()[-2:] for line in commands] == [["0", "True"]] * 12 and imported == "[]"
 
 
 def test_from_catalogue_to_pictures(shop, tmp_path, prodgen):

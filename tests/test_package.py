@@ -28,7 +28,8 @@ sample(run, 2)
 print(json.dumps(heavy()))
 """
 
-OPTIONAL = ("ipykernel", "mlflow", "myst_nb", "nbformat", "optuna", "papermill", "sphinx", "wandb")
+OPTIONAL = ("ipykernel", "mlflow", "myst_nb", "nbformat", "optuna", "papermill", "prometheus_client", "sphinx",
+            "tornado", "wandb")  # fmt: skip
 EVERYTHING = """
 import importlib, json, pkgutil, sys
 from importlib.machinery import ModuleSpec

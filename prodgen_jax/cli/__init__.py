@@ -18,6 +18,7 @@ from prodgen_jax.cli import (
     report,
     sample,
     search,
+    serve,
     style,
     train,
     translate,
@@ -29,7 +30,21 @@ from prodgen_jax.errors import InputError, Preempted
 def parser() -> argparse.ArgumentParser:
     p = argparse.ArgumentParser(prog="prodgen", description="From a shop's catalogue to generated product photos.")
     commands = p.add_subparsers(metavar="COMMAND", required=True)
-    for command in (prepare, train, search, sample, edit, translate, style, find, evaluate, compare, export, report):
+    for command in (
+        prepare,
+        train,
+        search,
+        sample,
+        edit,
+        translate,
+        style,
+        find,
+        evaluate,
+        compare,
+        export,
+        serve,
+        report,
+    ):
         command.add(commands)
     return p
 
