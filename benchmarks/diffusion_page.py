@@ -85,7 +85,7 @@ def beside(work: Path, methods: dict) -> list[str]:
     found = json.loads((work / "peer" / "diffusers.record.json").read_text())["samples"]
     sizes = {name: methods[name]["parameters"] for name in ("ddpm", "latent")}
     row = ["diffusers", *(f"{found[key]:.3g}" for key in SHOWN.values()), f"{peer['steps']:,}"]
-    row += [f"{peer['train_s']:.0f}", f"{peer['sample_images_per_s']:.3g}"]
+    row += [f"{peer['seconds']:.0f}", f"{peer['sample_images_per_s']:.3g}"]
     table = markdown(["samples of", *SHOWN, "steps", "s", "samples/s"], [row])
     return ["## Beside diffusers", "", BESIDE.format(**peer | sizes), "", table, ""]
 

@@ -28,7 +28,9 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--data", type=Path, required=True, help="a prepared set of 32 px: reads DIR/train/images.npy")
     parser.add_argument("--minutes", type=float, default=20.0, help="wall clock of training alone")
     parser.add_argument("--samples", type=int, default=1000)
-    parser.add_argument("--out", type=Path, required=True, help="OUT.npz, OUT-ema.npz and OUT.json are written")
+    parser.add_argument(
+        "--out", type=Path, required=True, help="OUT.npz, OUT-ema.npz and a .json beside each are written"
+    )
     parser.add_argument("--width", type=int, default=37, help="the tutorial's ngf and ndf, channels")
     parser.add_argument("--batch", type=int, default=64)
     parser.add_argument("--seed", type=int, default=0)
@@ -123,12 +125,18 @@ def main() -> None:
     print(f"{count:,} parameters, {len(images):,} images", flush=True)
     averaged, record = train(generator, discriminator, images, args)
     args.out.parent.mkdir(parents=True, exist_ok=True)
-    for net, name in ((generator, args.out.name), (averaged, f"{args.out.name}-ema")):
-        np.savez(args.out.with_name(f"{name}.npz"), images=sample(net, args.samples, args.seed))
     settings = {k: v for k, v in vars(args).items() if not isinstance(v, Path)}
-    versions = {"torch": torch.__version__, "python": platform.python_version()}
-    record |= {"parameters": count, **versions, "settings": settings}
-    args.out.with_name(f"{args.out.name}.json").write_text(json.dumps(record, indent=2) + "\n")
+    record |= {
+        "parameters": count,
+        "torch": torch.__version__,
+        "python": platform.python_version(),
+        "settings": settings,
+    }
+    for net, ending, said in ((generator, "", ""), (averaged, "-ema", ", averaged weights")):
+        place = args.out.with_name(args.out.name + ending)
+        np.savez(place.with_suffix(".npz"), images=sample(net, args.samples, args.seed))
+        titled = {"title": f"PyTorch's DCGAN tutorial{said}", **record}
+        place.with_suffix(".json").write_text(json.dumps(titled, indent=2) + "\n")
 
 
 if __name__ == "__main__":

@@ -2,12 +2,34 @@
 # The measured results of docs/results/twenty.md: methods within 20 minutes of every core at hand, one training after the
 # other on a machine that does nothing else.
 #
-#   [NOTE="what was different"] benchmarks/twenty.sh PREPARED_SET WORK METHOD,METHOD,... SEEDS
+#   [NOTE="what was different"] [PEER=python of the peers' environment] \
+#       benchmarks/twenty.sh SET WORK METHOD,METHOD,... SEEDS [--set METHOD.KEY=VALUE]...
 #
-# What is finished in WORK is not done again, so that methods and seeds can join it on another day; the page holds all.
+# SET: the catalogue, prepared at 32 px. What docs/results/twenty holds is not done again, so that methods and seeds can
+# join it on another day, measured by the same feature network; take a record away to have its run anew. PEER: also the
+# DCGAN and the U-Net of benchmarks/torch_dcgan.py and diffusers_ddpm.py, whose headings tell how to set them up.
 set -euo pipefail
 data=$1 work=$2 methods=$3 seeds=$4
 here=$(cd "$(dirname "$0")" && pwd)
+kept=$here/../docs/results/twenty
+prodgen() { python -m prodgen_jax.cli "$@"; }
 
-python -m prodgen_jax.cli compare "$data" --methods "$methods" --minutes 20 --seeds "$seeds" --out "$work"
+mkdir -p "$work/records/time" "$work/peer" "$data/features/0"
+cp "$kept"/features/* "$data/features/0/"
+for record in "$kept"/records/*.json; do
+    [ ! -e "$record" ] || cp "$record" "$work/records/time/"
+done
+[ -z "$methods" ] ||
+    prodgen compare "$data" --methods "$methods" --seeds "$seeds" --minutes 20 -n 5000 --out "$work" "${@:5}"
+if [ -n "${PEER:-}" ]; then
+    [ -e "$kept/peers/diffusers.json" ] || [ -e "$work/peer/diffusers.npz" ] ||
+        "$PEER" "$here/diffusers_ddpm.py" --data "$data" --minutes 20 --samples 5000 --width 32 --batch 32 --lr 5e-4 \
+            --patch 2 --out "$work/peer/diffusers.npz"
+    [ -e "$kept/peers/dcgan.json" ] || [ -e "$work/peer/dcgan.npz" ] ||
+        "$PEER" "$here/torch_dcgan.py" --data "$data" --minutes 20 --samples 5000 --out "$work/peer/dcgan"
+    for samples in "$work"/peer/*.npz; do
+        [ ! -e "$samples" ] || [ -e "${samples%.npz}.record.json" ] ||
+            prodgen evaluate "$samples" "$data" --out "${samples%.npz}.record.json"
+    done
+fi
 python "$here/twenty_page.py" "$data" "$work" --out docs/results --note "${NOTE:-}"

@@ -1,61 +1,181 @@
-"""Writes docs/results/twenty.md, its sheet and numbers from what `benchmarks/twenty.sh` left.
+"""Writes docs/results/twenty.md: keeps what `benchmarks/twenty.sh` left, beside what it left on other days.
 
 python benchmarks/twenty_page.py PREPARED_SET WORK --out docs/results
+
+docs/results/twenty/records/METHOD-SETTINGS-SEED.json   what is kept of each run, and of a peer's (peers/NAME.json)
+docs/results/twenty/strips/METHOD-SETTINGS.png          the first samples of seed 0, and of each peer
+docs/results/twenty/compare.json                        the table, for notebooks
 """
 
 import json
 import os
 import platform
+from collections import defaultdict
+from datetime import date
+from pathlib import Path
 
 import jax
+import numpy as np
 from diffusion_page import run_of
-from families_page import COLUMNS, draw_sheet, page_arguments, price, quality
+from families_page import COLUMNS, asked_table, draw_sheet, page_arguments, price, quality
+from family_models import TOLD
+from jaxtyping import UInt8
+from PIL import Image
 
 from prodgen_jax import open_prepared, open_run, recipe, sample
-from prodgen_jax.evaluation.compare import summarize
-from prodgen_jax.training.run import Run
+from prodgen_jax.data.prepared import PreparedSet
+from prodgen_jax.evaluation.compare import SHOWN, summarize
+from prodgen_jax.evaluation.figures import markdown
+from prodgen_jax.evaluation.intervals import over_seeds
 
+KEPT = ("name", "seed", "n", "samples", "floor", "ceiling", "copies", "network", "versions", "trial")
 HEAD = (
-    "Made by `benchmarks/twenty.sh SET WORK METHODS SEEDS`; every number here is its output. All {cores} cores, one "
-    "training after the other, python {python}, jax {jax}. The catalogue: the public 'Fashion Product Images (Small)'"
-    " collection, {train:,} training photos at {size} px, {n:,} samples of each run measured against {test:,} "
-    "held-out photos, whose own FCD against training photos is {floor:.3g}. The settings are those that each method "
-    "has by default, but for what is named. Of several seeds the mean stands with half of its 95 % interval; of one "
-    "seed a few FCD mean nothing. [spine.md](spine.md) has diffusers' UNet2D within as many minutes (by another "
-    "feature network: compare what stands in one table); [diffusion.md](diffusion.md) and [families.md](families.md) "
-    "have more methods and seeds, in 12 minutes of one core."
+    "Made by `benchmarks/twenty.sh SET WORK METHODS SEEDS`; every number here is its output, of {when}. "
+    "All {cores} cores, one training after the other, python {python}, jax {jax}. The catalogue: the public 'Fashion "
+    "Product Images (Small)' collection, {train:,} training photos at {size} px, {n:,} samples of each run measured "
+    "against {test:,} held-out photos, whose own FCD against training photos is {floor:.3g}, all by the feature "
+    "network `{network}` (twenty/features). The settings are those that each method has by default, but for what is "
+    "named. Of several seeds the mean stands with half of its 95 % interval; of one seed a few FCD mean nothing. A "
+    "machine is not equally fast every day: the work done stands beside the minutes. [families.md](families.md) and "
+    "[diffusion.md](diffusion.md) have more methods, in 12 minutes of one core."
 )
+ASKING = (
+    "Asked for the attributes of training photos drawn at random. *Of real*: how often a second network, with other "
+    "weights and other photos, reads a sample as what was asked for, over how often it reads held-out photos right. "
+    "Their FCD is not comparable with that of the methods above: the catalogue's shares of kinds and colors are given "
+    "to them."
+)
+PEERS = "As many minutes on the same cores, in PyTorch, measured like all others; one seed each."
 
 
-def title(run: Run) -> str:
+# --- what is kept -------------------------------------------------------------------------------------------------
+
+
+def keep(work: Path, place: Path) -> None:
+    """Adds what WORK has to what is kept: each run's record, without its lists, and a strip of seed 0's samples."""
+    for file in sorted((work / "records" / "time").glob("*.json")):
+        kept = place / "records" / file.name
+        if kept.exists():
+            continue
+        run, record = open_run(run_of(work, file)), json.loads(file.read_text())
+        slim = {key: record[key] for key in KEPT} | {"settings": run.recipe.settings(), "day": str(date.today())}
+        if "control" in record:
+            slim["ratio"] = {a: record["control"]["attributes"][a]["ratio"] for a in TOLD}
+        write(kept, slim)
+        if record["seed"] == 0:
+            strip(sample(run, COLUMNS, seed=0)[0], place / "strips" / f"{file.stem.removesuffix('-0')}.png")
+
+
+def keep_peers(work: Path, place: Path) -> None:
+    """Adds the peers: what each says of its own training, and what `prodgen evaluate` says of its samples."""
+    for measured in sorted((work / "peer").glob("*.record.json")):
+        name = measured.name.removesuffix(".record.json")
+        peer, record = (json.loads(file.read_text()) for file in (work / "peer" / f"{name}.json", measured))
+        slim = {key: record[key] for key in KEPT if key in record} | {"peer": peer, "day": str(date.today())}
+        write(place / "peers" / f"{name}.json", slim)
+        strip(np.load(work / "peer" / f"{name}.npz")["images"][:COLUMNS], place / "strips" / f"{name}.png")
+
+
+def write(file: Path, what: dict) -> None:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(json.dumps(what, indent=1))
+
+
+def strip(images: UInt8[np.ndarray, "n h w 3"], file: Path) -> None:
+    """Pictures one below the other, so that they can be read again."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(images.reshape(-1, *images.shape[2:])).save(file, optimize=True)
+
+
+def pictures(file: Path) -> UInt8[np.ndarray, "n h w 3"]:
+    pixels = np.asarray(Image.open(file))
+    return pixels.reshape(-1, pixels.shape[1], *pixels.shape[1:])
+
+
+# --- what is shown ------------------------------------------------------------------------------------------------
+
+
+def title(record: dict) -> str:
     """The method, and what is set that is not its default."""
-    usual = recipe(run.recipe.name).settings()
-    other = [f"{key}={value}" for key, value in run.recipe.settings().items() if value != usual[key]]
-    return ", ".join([run.recipe.name, *other])
+    usual = json.loads(json.dumps(recipe(record["name"]).settings()))
+    other = [f"{key}={shown(value)}" for key, value in record["settings"].items() if value != usual.get(key)]
+    return ", ".join([record["name"], *other])
+
+
+def shown(value: object) -> str:
+    return " and ".join(map(str, value)) if isinstance(value, list) else str(value)
+
+
+def summary(rows: list[dict], tried: int) -> dict:
+    """Means and intervals over seeds, as `prodgen compare` has them; tried: with how many settings."""
+    name = rows[0]["name"]
+    found = summarize({name: rows}, Path())[name] | {"tried": tried}
+    ratio = {a: over_seeds([row["ratio"][a] for row in rows]) for a in TOLD} if "ratio" in rows[0] else None
+    return found | ({"ratio": ratio} if ratio else {})
+
+
+def peer_table(peers: dict[str, dict]) -> str:
+    rows = []
+    for name, at in peers.items():
+        said, found = at["peer"], at["samples"]
+        quality = (f"{found[key]:.3g}" for key in SHOWN.values())
+        rows.append([name, f"{said['parameters']:,}", *quality, f"{said['steps']:,}", f"{said['seconds']:.0f}"])
+    return markdown(["samples of", "parameters", *SHOWN, "steps", "s"], rows)
+
+
+def sheet_rows(prepared: PreparedSet, place: Path, methods: dict[str, list[dict]], stems: dict, peers: dict) -> dict:
+    rows = {"photos that no method has seen": prepared.split("test").images[:COLUMNS]}
+    for name, records in methods.items():
+        cost = records[0]["trial"]
+        rows[f"{name}: {cost['steps']:,} steps in {cost['seconds']:.0f} s"] = pictures(
+            place / "strips" / f"{stems[name]}.png"
+        )
+    for name, at in peers.items():
+        rows[f"{name}: {at['peer']['steps']:,} steps in {at['peer']['seconds']:.0f} s"] = pictures(
+            place / "strips" / f"{at['file']}.png"
+        )
+    return rows
 
 
 def main() -> None:
     args = page_arguments(__doc__)
-    prepared, work, place = open_prepared(args.data), args.work, args.out / "twenty"
-    place.mkdir(parents=True, exist_ok=True)
-    minutes, folder = json.loads((work / "compare.json").read_text())["minutes"], work / "records" / "time"
-    methods, drawn = {}, {}
-    for file in sorted(folder.glob("*-0.json")):
-        run = open_run(run_of(work, file))
-        rows = [json.loads(seed.read_text()) for seed in sorted(folder.glob(file.name.replace("-0.json", "-*.json")))]
-        methods[title(run)] = summarize({run.recipe.name: rows}, work / "runs" / "time")[run.recipe.name]
-        drawn[f"{title(run)}: {run.step:,} steps in {run.seconds:.0f} s"] = sample(run, COLUMNS, seed=0)[0]
-        one = rows[0]
-    photos = {"photos that no method has seen": prepared.split("test").images[:COLUMNS]}
-    draw_sheet(photos | drawn, place / "samples.png")
-    (place / "compare.json").write_text(json.dumps({"minutes": minutes, "methods": methods}, indent=1))
+    prepared, place = open_prepared(args.data), args.out / "twenty"
+    keep(args.work, place)
+    keep_peers(args.work, place)
+    methods, stems, tried = defaultdict(list), {}, defaultdict(set)
+    for file in sorted((place / "records").glob("*.json")):
+        record, stem = json.loads(file.read_text()), file.stem.rsplit("-", 1)[0]
+        name = title(record)
+        methods[name].append(record)
+        stems[name] = stem
+        tried[record["name"]].add(stem)
+    peers = {}
+    for file in sorted((place / "peers").glob("*.json")):
+        at = json.loads(file.read_text())
+        peers[at["peer"]["title"]] = at | {"file": file.stem}
+    every = [record for records in methods.values() for record in records]
+    one, days = every[0], sorted(record["day"] for record in [*every, *peers.values()])
+    found = {name: summary(rows, len(tried[rows[0]["name"]])) for name, rows in methods.items()}
+    told = {name: at for name, at in found.items() if "ratio" in at}
+    untold = {name: at for name, at in found.items() if name not in told}
+    minutes = one["trial"]["key"]["minutes"]
+    write(place / "compare.json", {"minutes": minutes, "methods": untold, "told": told})
+    best_first = {name: methods[name] for name in sorted(methods, key=lambda name: found[name]["fcd"][0])}
+    draw_sheet(sheet_rows(prepared, place, best_first, stems, peers), place / "samples.png")
     said = HEAD.format(
-        cores=os.cpu_count(), python=platform.python_version(), jax=jax.__version__, train=prepared.splits["train"],
-        size=prepared.size, test=prepared.splits["test"], n=one["n"]["given"], floor=one["floor"]["fcd"],
+        when=" to ".join(dict.fromkeys((days[0], days[-1]))), cores=os.cpu_count(),
+        python=platform.python_version(), jax=jax.__version__,
+        train=prepared.splits["train"], size=prepared.size, test=prepared.splits["test"], n=one["n"]["given"],
+        floor=one["floor"]["fcd"], network=one["network"]["weights_sha256"][:12],
     )  # fmt: skip
     text = [f"# {minutes:g} minutes on {os.cpu_count()} cores", "", said, ""]
     text += [f"**Note.** {args.note}", ""] if args.note else []
-    text += [quality(methods, one), "", price(methods), "", "![samples of each method](twenty/samples.png)", ""]
+    text += [quality(untold, one), "", price(untold), ""]
+    if told:
+        text += ["## Told what to draw", "", ASKING, "", asked_table({"methods": told}), "", price(told), ""]
+    if peers:
+        text += ["## Beside PyTorch", "", PEERS, "", peer_table(peers), ""]
+    text += ["## Samples", "", "![samples of each method](twenty/samples.png)", ""]
     (args.out / "twenty.md").write_text("\n".join(text), encoding="utf-8")
 
 

@@ -42,7 +42,7 @@ def budget(work: Path, name: str) -> str:
     """How far each training came, from the run or from the peer's own record."""
     if name == "diffusers":
         peer = json.loads((work / "samples" / "diffusers.json").read_text(encoding="utf-8"))
-        rate, seconds = peer["train_images_per_s"], peer["train_s"]
+        rate, seconds = peer["images_per_s"], peer["seconds"]
         return f"{peer['parameters']:,} | {peer['steps']:,} | {rate:.0f} | {seconds:.0f}"
     run = open_run(work / name)
     count = sum(x.size for group in run.method.ema for x in jax.tree.leaves(run.params[group]))
