@@ -68,7 +68,7 @@ class Batcher:
         settings: Mapping[str, str] | None = None,
         *,
         sizes: tuple[int, ...] | None = None,
-        linger: float = 0.005,
+        linger: float = 0.0,
         most: int = 256,
         devices: Sequence[jax.Device] | None = None,
         idle: float = 30.0,
@@ -76,7 +76,7 @@ class Batcher:
     ):
         self.run, self.sizes, self.linger, self.most, self.seen = run, sizes or default_sizes(), linger, most, seen
         self.devices, self.idle = devices or jax.local_devices(), idle
-        self._sample = jitted((run.sampling_with(settings) if settings else run.method).sample)
+        self.sampler = jitted((run.sampling_with(settings) if settings else run.method).sample)
         self._keys = jax.jit(jax.vmap(lambda seed, i: jax.random.fold_in(jax.random.key(seed), i)))
         self._slots: deque[tuple[Job, int]] = deque()
         self._changed, self._open = threading.Condition(), True  # the lock of all that follows
@@ -86,7 +86,7 @@ class Batcher:
         """Compiles every size, then begins to draw. It takes as long as the sampler takes to compile."""
         for size in self.sizes:
             nothing = {name: unsaid(name, size) for name in self.run.method.conditions}
-            self._call(self.run.params, np.zeros(size, int), np.arange(size), nothing)
+            self.call(self._params(0), np.zeros(size, int), np.arange(size), nothing)
         with self._changed:
             self._begin(0)
 
@@ -130,6 +130,10 @@ class Batcher:
 
     # --- workers --------------------------------------------------------------------------------------------------
 
+    def _params(self, place: int) -> Params:
+        """On a worker's own device, which is a part of what programs are compiled for."""
+        return jax.device_put(self.run.params, self.devices[place])
+
     def _begin(self, place: int) -> None:
         worker = threading.Thread(target=self._work, args=(place,), name=f"draws on {self.devices[place]}", daemon=True)
         self._workers[place] = worker
@@ -137,7 +141,7 @@ class Batcher:
 
     def _work(self, place: int) -> None:
         try:
-            params = jax.device_put(self.run.params, self.devices[place])
+            params = self._params(place)
             while slots := self._take(None if place == 0 else self.idle):
                 try:
                     self._draw(params, slots)
@@ -170,7 +174,7 @@ class Batcher:
         size = min(size for size in self.sizes if size >= len(slots))
         full = slots + slots[-1:] * (size - len(slots))
         said = {name: np.stack([job.said[name][i] for job, i in full]) for name in self.run.method.conditions}
-        signed = self._call(params, np.array([job.wish.seed for job, _ in full]), np.array([i for _, i in full]), said)
+        signed = self.call(params, np.array([job.wish.seed for job, _ in full]), np.array([i for _, i in full]), said)
         if not np.isfinite(signed[: len(slots)]).all():
             raise Broken("the sampler made numbers that are no picture")
         pictures = to_uint8(signed[: len(slots)])
@@ -188,6 +192,7 @@ class Batcher:
                 if not job.future.done() and job.future.set_running_or_notify_cancel():
                     job.future.set_exception(error)
 
-    def _call(self, params: Params, seeds: np.ndarray, places: np.ndarray, said: Mapping) -> np.ndarray:
+    def call(self, params: Params, seeds: np.ndarray, places: np.ndarray, said: Mapping) -> np.ndarray:
+        """The sampler's pictures in [-1, 1], of these seeds, places in their wishes, and what is said; of one size."""
         keys = self._keys(jnp.asarray(seeds, jnp.int32), jnp.asarray(places, jnp.int32))
-        return np.asarray(self._sample(params, keys, {name: jnp.asarray(v) for name, v in said.items()}))
+        return np.asarray(self.sampler(params, keys, {name: jnp.asarray(v) for name, v in said.items()}))

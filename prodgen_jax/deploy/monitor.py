@@ -1,8 +1,9 @@
 """What a server says of itself: counts and times for Prometheus, and alarms for who is on duty.
 
 An alarm looks at the last few hundred requests and pictures that are no older than five minutes, and says nothing
-before it has seen enough of them. Pictures are judged by the statistics of `evaluation.style`: those that lie outside
-of what the model drew when the server began are strange, and a picture without contrast is blank.
+before it has seen enough of them. Pictures are judged by the statistics of `evaluation.style`: those that lie well
+outside of what the model drew when the server began are strange, and a picture without contrast is blank. The range is
+a wide one, since clients may ask for one kind of goods alone.
 """
 
 import time
@@ -18,7 +19,7 @@ from prodgen_jax.deploy.batcher import Batcher
 from prodgen_jax.evaluation.style import statistics
 
 SECONDS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
-TAIL = 0.5  # percent of the first pictures on each side of a statistic that count as strange
+MARGIN = 0.25  # of a statistic's range over the first pictures, on each side of it, that is usual as well
 BLANK = 4.0  # levels of contrast, of 255, below which nothing is seen
 
 
@@ -68,7 +69,8 @@ class Monitor:
     ):
         self.limits = limits or Limits()
         usual = statistics(reference)
-        self.range = {name: np.percentile(values, (TAIL, 100 - TAIL)) for name, values in usual.items()}
+        wider = {name: MARGIN * np.ptp(values) for name, values in usual.items()}
+        self.range = {name: (at.min() - wider[name], at.max() + wider[name]) for name, at in usual.items()}
         windows = ("latency", "errors", "blank", "strange")
         self.latency, self.errors, self.blank, self.strange = (Window(self.limits, clock) for _ in windows)
         self.registry = CollectorRegistry()

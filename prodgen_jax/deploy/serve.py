@@ -61,7 +61,7 @@ class Room:
     waiting: int = 256  # pictures of all requests together
     body: int = 16_384  # bytes of a request
     seconds: float = 60.0  # until a request is given up
-    linger: float = 0.005  # seconds that a call of the sampler waits for more
+    linger: float = 0.0  # seconds that a call of the sampler waits for more; under load it fills by itself
 
 
 @dataclass(eq=False)

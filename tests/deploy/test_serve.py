@@ -140,13 +140,13 @@ def test_too_much_is_refused_and_what_is_canceled_is_not_drawn(batcher):
 
 
 def test_a_fault_fails_those_that_it_met_and_nobody_else(batcher):
-    right = batcher._sample
+    right = batcher.sampler
     for broken, error in ((lambda *_: 1 / 0, ZeroDivisionError),
                           (lambda params, keys, said: np.full((len(keys), 8, 8, 3), np.nan), Broken)):  # fmt: skip
-        batcher._sample = broken
+        batcher.sampler = broken
         with pytest.raises(error):
             batcher.ask(Wish(2, 1)).result(60)
-        batcher._sample = right
+        batcher.sampler = right
         assert batcher.ask(Wish(2, 1)).result(60).shape == (2, 8, 8, 3)
 
 
@@ -156,7 +156,7 @@ def test_more_workers_under_load_and_fewer_after(told_run):
     batcher = Batcher(told_run, sizes=(4,), linger=0.0, devices=jax.devices()[:1] * 3, idle=0.2)
     batcher.start()
     assert batcher.ask(Wish(4, 1)).result(60).shape[0] == 4 and batcher.working == 1  # no more than one call holds
-    right = batcher._sample
+    right = batcher.sampler
 
     def meet(*args):
         begun.append(threading.current_thread())
@@ -165,10 +165,10 @@ def test_more_workers_under_load_and_fewer_after(told_run):
         assert together.wait(60)
         return right(*args)
 
-    batcher._sample = meet
+    batcher.sampler = meet
     futures = [batcher.ask(Wish(6, seed)) for seed in range(4)]  # in calls of four, so that wishes are parted
     pictures = [future.result(60) for future in futures]
-    batcher._sample = right
+    batcher.sampler = right
     for seed, many in enumerate(pictures):
         assert np.abs(many.astype(int) - sample(told_run, 6, seed)[0]).max() <= 1
     waits(lambda: batcher.working == 1)
@@ -305,8 +305,8 @@ def test_too_much_is_503_and_too_slow_is_504(ask, server, monkeypatch):
     code, headers, _ = ask("/generate", {"n": 2})
     assert (code, headers["Retry-After"]) == (503, "1")
     monkeypatch.setattr(service.batcher, "most", 64)
-    held, right = threading.Event(), service.batcher._sample
-    monkeypatch.setattr(service.batcher, "_sample", lambda *a: held.wait(20) and right(*a))
+    held, right = threading.Event(), service.batcher.sampler
+    monkeypatch.setattr(service.batcher, "sampler", lambda *a: held.wait(20) and right(*a))
     monkeypatch.setattr(service, "room", Room(seconds=0.2))
     assert error_of(ask("/generate", {})) == (504, "not drawn within 0.2 s")
     held.set()
@@ -314,8 +314,8 @@ def test_too_much_is_503_and_too_slow_is_504(ask, server, monkeypatch):
 
 def test_who_goes_away_is_not_drawn_for(ask, server, monkeypatch):
     service = server[0]
-    held, right = threading.Event(), service.batcher._sample
-    monkeypatch.setattr(service.batcher, "_sample", lambda *a: held.wait(20) and right(*a))
+    held, right = threading.Event(), service.batcher.sampler
+    monkeypatch.setattr(service.batcher, "sampler", lambda *a: held.wait(20) and right(*a))
     before = drawn_so_far(ask)
     waits(lambda: service.open == 0)
     with ThreadPoolExecutor(1) as pool:
@@ -336,7 +336,7 @@ def test_who_goes_away_is_not_drawn_for(ask, server, monkeypatch):
 
 def test_a_broken_sampler_is_500_and_the_next_is_200(ask, server, monkeypatch):
     with monkeypatch.context() as patch:
-        patch.setattr(server[0].batcher, "_sample", lambda *a: 1 / 0)
+        patch.setattr(server[0].batcher, "sampler", lambda *a: 1 / 0)
         assert error_of(ask("/generate", {})) == (500, "the sampler failed")
     assert ask("/generate", {})[0] == 200 and ask("/healthz")[0] == 200
 
