@@ -37,10 +37,14 @@ class Origin:
         """As JSON."""
         return json.dumps({"source": self.kind, **self.facts}, ensure_ascii=False)
 
+    def texts(self) -> dict[str, str]:
+        """{name of a chunk: what stands in it}."""
+        return {XMP: PACKET.format(kind=quoteattr(TYPES + self.kind)), DETAILS: self.text()}
+
     def chunks(self) -> PngInfo:
         found = PngInfo()
-        found.add_itxt(XMP, PACKET.format(kind=quoteattr(TYPES + self.kind)))
-        found.add_itxt(DETAILS, self.text())
+        for name, text in self.texts().items():
+            found.add_itxt(name, text)
         return found
 
 

@@ -54,6 +54,7 @@ def export_program(run: Run, path: str | Path, numbers: str = "bf16", settings: 
         "conditions": {name: value.shape[1:] for name, value in said.items()},
         "at_once": AT_ONCE,
         "platforms": PLATFORMS,
+        "origin": run.origin().texts(),  # what a file of its pictures says of itself
         "versions": {"jax": version("jax")},
     }
     like = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype), params)

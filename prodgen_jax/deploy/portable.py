@@ -17,6 +17,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import export
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 from safetensors import deserialize
 
 from prodgen_jax.data.words import words_of
@@ -87,11 +88,14 @@ def main() -> None:
     p.add_argument("--out", required=True, metavar="FILE.png", help="a sheet")
     args = p.parse_args()
     where = dict(part.split("=", 1) for part in args.where)
+    model, said = Model(Path(__file__).parent), PngInfo()
     try:
-        images = Model(Path(__file__).parent).draw(args.n, args.seed, where, args.text)
+        images = model.draw(args.n, args.seed, where, args.text)
     except ValueError as error:
         p.error(str(error))
-    contact_sheet(images).save(args.out)
+    for name, text in model.facts["origin"].items():
+        said.add_itxt(name, text)
+    contact_sheet(images).save(args.out, format="PNG", pnginfo=said)
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ import pytest
 from PIL import Image
 
 from prodgen_jax.data.images import sheet
+from prodgen_jax.data.origin import GENERATED, read_origin
 from prodgen_jax.deploy.artifact import export_program
 from prodgen_jax.deploy.portable import Model
 from prodgen_jax.errors import InputError
@@ -52,6 +53,7 @@ def test_it_needs_nothing_of_the_package(model, tmp_path, finish):
     )
     drawn = sheet(sample(run, 5, 1, where={"type": "shoe"})[0])
     assert np.abs(np.asarray(Image.open(tmp_path / "s.png")).astype(int) - drawn).max() <= 1
+    assert read_origin(tmp_path / "s.png") == {"source": GENERATED, "model": run.identity, "method": "ddpm"}
 
 
 def test_what_a_zip_holds(model):
