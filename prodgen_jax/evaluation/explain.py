@@ -17,6 +17,7 @@ from prodgen_jax.data.images import to_signed
 from prodgen_jax.errors import InputError
 from prodgen_jax.methods import classifier
 from prodgen_jax.methods.precision import opened
+from prodgen_jax.training.compiler import jitted
 from prodgen_jax.training.features import FeatureNetwork
 
 WHITE = 1.0  # an empty picture: a shop's ground
@@ -43,21 +44,16 @@ def integrated_gradients(score: Score, images: UInt8[Array, "b h w c"], steps: i
     and 3, by midpoints.
     """
     x = to_signed(jnp.asarray(images))
-    gradient = jax.grad(lambda x: score(x).sum())
-
-    @jax.jit
-    def mean_gradient(x: Array) -> Array:
-        shares = (jnp.arange(steps) + 0.5) / steps
-        return jax.lax.map(lambda share: gradient(WHITE + share * (x - WHITE)), shares).mean(0)
-
-    return ((x - WHITE) * mean_gradient(x)).sum(-1)
+    gradient = jitted(jax.grad(lambda x: score(x).sum()))
+    along = sum(gradient(WHITE + (i + 0.5) / steps * (x - WHITE)) for i in range(steps))  # a loop in XLA is slow on CPU
+    return ((x - WHITE) * along / steps).sum(-1)
 
 
 def deletion_curve(
     score: Score, images: UInt8[Array, "b h w c"], ranking: Float[Array, "b h w"], parts: int = PARTS
 ) -> Float[np.ndarray, "parts+1 b"]:
     """The score as the pixels are whitened in `parts` equal pieces, those with the largest ranking first."""
-    x, score = to_signed(jnp.asarray(images)), jax.jit(score)
+    x, score = to_signed(jnp.asarray(images)), jitted(score)
     b, h, w, _ = x.shape
     places = np.argsort(np.argsort(-np.asarray(ranking).reshape(b, -1), axis=1, kind="stable"), axis=1).reshape(b, h, w)
     found = []
