@@ -38,7 +38,8 @@ def run(args: argparse.Namespace) -> None:
         raise InputError("a server needs Tornado: pip install 'prodgen-jax[serve]'") from error
     from prodgen_jax.deploy.access import read_keys
     from prodgen_jax.deploy.policy import NOTHING, Log, read_policy
-    from prodgen_jax.deploy.serve import Room, Service, check_host, serve
+    from prodgen_jax.deploy.routes import Room, Service
+    from prodgen_jax.deploy.serve import check_host, serve
     from prodgen_jax.training.run import open_run
 
     keys, policy = read_keys(args.keys) if args.keys else {}, read_policy(args.policy) if args.policy else NOTHING

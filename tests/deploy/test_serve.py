@@ -21,7 +21,8 @@ from prodgen_jax.data.origin import GENERATED
 from prodgen_jax.deploy.access import add_key, read_keys
 from prodgen_jax.deploy.batcher import Batcher, Broken, Busy
 from prodgen_jax.deploy.policy import Log, read_policy
-from prodgen_jax.deploy.serve import Room, Service, check_host, serving
+from prodgen_jax.deploy.routes import Room, Service
+from prodgen_jax.deploy.serve import check_host, serving
 from prodgen_jax.deploy.wish import Wish, check_servable, read_wish, told
 from prodgen_jax.errors import InputError
 from prodgen_jax.sampling.sample import sample
@@ -91,7 +92,7 @@ def test_what_begins_from_pictures_is_not_served(name):
 
 @pytest.fixture
 def batcher(told_run):
-    made = Batcher(told_run, linger=0.3, most=40)
+    made = Batcher(told_run, most=40)
     made.start()
     yield made
     made.close()
@@ -110,6 +111,7 @@ def test_batched_equals_unbatched_and_the_command_line(batcher, told_run):
     batcher.seen = lambda pictures, seconds: sizes.append(len(pictures))
     alone = [batcher.ask(wish).result(60) for wish in WISHES]
     assert sizes == [3, 1, 5, 2]
+    batcher.linger = 2.0  # so that they meet, on a slow machine as well
     futures = [batcher.ask(wish) for wish in WISHES]
     together = [future.result(60) for future in futures]
     assert sizes[4:] == [11]
@@ -126,7 +128,7 @@ def test_a_wish_larger_than_a_call_comes_in_parts(batcher):
 
 
 def test_too_much_is_refused_and_what_is_canceled_is_not_drawn(batcher):
-    drawn = []
+    drawn, batcher.linger = [], 2.0
     batcher.seen = lambda pictures, seconds: drawn.append(len(pictures))
     waits = [batcher.ask(Wish(10, i)) for i in range(1)]
     gone = batcher.ask(Wish(3, 9))
@@ -314,13 +316,20 @@ def test_too_much_is_503_and_too_slow_is_504(ask, server, monkeypatch):
 
 def test_who_goes_away_is_not_drawn_for(ask, server, monkeypatch):
     service = server[0]
-    held, right = threading.Event(), service.batcher.sampler
-    monkeypatch.setattr(service.batcher, "sampler", lambda *a: held.wait(20) and right(*a))
+    begun, held, right = threading.Event(), threading.Event(), service.batcher.sampler
+
+    def hold(*args):
+        begun.set()
+        assert held.wait(20)
+        return right(*args)
+
+    ask("/generate", {})  # so that what earlier tests left behind is drawn
     before = drawn_so_far(ask)
     waits(lambda: service.open == 0)
+    monkeypatch.setattr(service.batcher, "sampler", hold)
     with ThreadPoolExecutor(1) as pool:
         first = pool.submit(ask, "/generate", {"n": 16})
-        waits(lambda: service.open == 1 and service.batcher.waiting == 0)  # it is being drawn
+        assert begun.wait(20) and service.batcher.waiting == 0
         with socket.create_connection(("127.0.0.1", service.port)) as client:
             body = b'{"n": 5}'
             lines = ["POST /generate HTTP/1.1", "Host: localhost", f"Content-Length: {len(body)}"]
