@@ -24,6 +24,7 @@ from prodgen_jax.deploy.wish import check_servable
 from prodgen_jax.errors import InputError
 from prodgen_jax.methods.adapt import named
 from prodgen_jax.methods.spec import choose
+from prodgen_jax.sampling.sample import picture_keys
 from prodgen_jax.training.run import Run, drawing
 from prodgen_jax.training.weights import NUMBERS, packed, unpacked
 
@@ -81,8 +82,7 @@ def lowered(sample, like, kept: dict[str, np.ndarray], said: dict[str, np.ndarra
     ) -> UInt8[Array, "b h w 3"]:
         arrays = unpacked(weights)
         leaves = [arrays[name].astype(dtype) for name, dtype in zip(names, types, strict=True)]
-        keys = jax.vmap(lambda seed, place: jax.random.fold_in(jax.random.key(seed), place))(seeds, places)
-        return to_uint8(sample(jax.tree_util.tree_unflatten(tree, leaves), keys, told))
+        return to_uint8(sample(jax.tree_util.tree_unflatten(tree, leaves), picture_keys(seeds, places), told))
 
     whole = jax.ShapeDtypeStruct((AT_ONCE,), jnp.int32)
     shapes = jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype), (kept, said))

@@ -23,7 +23,7 @@ from prodgen_jax.data.captions import unsaid
 from prodgen_jax.data.images import to_uint8
 from prodgen_jax.deploy.wish import Wish, told
 from prodgen_jax.methods.core import Params
-from prodgen_jax.sampling.sample import portion
+from prodgen_jax.sampling.sample import picture_keys, portion
 from prodgen_jax.training.compiler import jitted
 from prodgen_jax.training.run import Run
 
@@ -77,7 +77,7 @@ class Batcher:
         self.run, self.sizes, self.linger, self.most, self.seen = run, sizes or default_sizes(), linger, most, seen
         self.devices, self.idle = devices or jax.local_devices(), idle
         self.sampler = jitted((run.sampling_with(settings) if settings else run.method).sample)
-        self._keys = jax.jit(jax.vmap(lambda seed, i: jax.random.fold_in(jax.random.key(seed), i)))
+        self._keys = jax.jit(picture_keys)
         self._slots: deque[tuple[Job, int]] = deque()
         self._changed, self._open = threading.Condition(), True  # the lock of all that follows
         self._workers: dict[int, threading.Thread] = {}  # by the place of their device

@@ -30,6 +30,11 @@ def image_keys(seed: int, start: int, n: int) -> Key[jax.Array, "n"]:
     return jax.vmap(lambda i: jax.random.fold_in(jax.random.key(seed), i))(jnp.arange(start, start + n))
 
 
+def picture_keys(seeds: Int[jax.Array, "n"], places: Int[jax.Array, "n"]) -> Key[jax.Array, "n"]:
+    """The same of pictures with a seed each."""
+    return jax.vmap(lambda seed, i: jax.random.fold_in(jax.random.key(seed), i))(seeds, places)
+
+
 def draw(
     method: Method, params: Params, n: int, seed: int, cond: Mapping[str, Shaped[np.ndarray, "n ..."]] | None = None
 ) -> UInt8[np.ndarray, "n h w c"]:
