@@ -59,7 +59,7 @@ def export_program(run: Run, path: str | Path, numbers: str = "bf16", settings: 
         "versions": {"jax": version("jax")},
     }
     like = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype), params)
-    program = lowered(method.sample, like, kept, said)
+    program, kept = lowered(method.sample, like, kept, said)
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f"{path.name}.partial")
     with zipfile.ZipFile(part, "w") as file:
@@ -72,21 +72,28 @@ def export_program(run: Run, path: str | Path, numbers: str = "bf16", settings: 
     part.replace(path)
 
 
-def lowered(sample, like, kept: dict[str, np.ndarray], said: dict[str, np.ndarray]) -> export.Exported:
-    """The program (weights as they are kept, seeds, places, what is said) -> pictures, of AT_ONCE pictures."""
-    names, tree = list(named(like)), jax.tree_util.tree_structure(like)
-    types = [leaf.dtype for leaf in jax.tree.leaves(like)]
+def lowered(
+    sample, like, kept: dict[str, np.ndarray], said: dict[str, np.ndarray]
+) -> tuple[export.Exported, dict[str, np.ndarray]]:
+    """The program (weights as they are kept, seeds, places, what is said) -> pictures, of AT_ONCE pictures; and those
+    weights that it reads, for drawing asks no critic and no encoder."""
+    tree = jax.tree_util.tree_structure(like)
 
     def draw(
         weights: dict[str, Array], seeds: Int[Array, "b"], places: Int[Array, "b"], told: dict[str, Array]
     ) -> UInt8[Array, "b h w 3"]:
         arrays = unpacked(weights)
-        leaves = [arrays[name].astype(dtype) for name, dtype in zip(names, types, strict=True)]
+        leaves = [arrays[n].astype(x.dtype) if n in arrays else jnp.zeros_like(x) for n, x in named(like).items()]
         return to_uint8(sample(jax.tree_util.tree_unflatten(tree, leaves), picture_keys(seeds, places), told))
 
-    whole = jax.ShapeDtypeStruct((AT_ONCE,), jnp.int32)
-    shapes = jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype), (kept, said))
+    def exported(weights: dict[str, np.ndarray], platforms: tuple[str, ...]) -> export.Exported:
+        whole = jax.ShapeDtypeStruct((AT_ONCE,), jnp.int32)
+        shapes = jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype), (weights, said))
+        return export.export(jax.jit(draw), platforms=platforms)(shapes[0], whole, whole, shapes[1])
+
     try:
-        return export.export(jax.jit(draw), platforms=PLATFORMS)(shapes[0], whole, whole, shapes[1])
+        read = exported(kept, PLATFORMS[:1]).module_kept_var_idx  # places in the order of the names
+        kept = {name: kept[name] for place, name in enumerate(sorted(kept)) if place in read}
+        return exported(kept, PLATFORMS), kept
     except NotImplementedError as error:
         raise InputError(f"this sampler cannot be exported ({error})") from error

@@ -6,6 +6,7 @@ import zipfile
 import numpy as np
 import pytest
 from PIL import Image
+from safetensors import deserialize
 
 from prodgen_jax.data.images import sheet
 from prodgen_jax.data.origin import GENERATED, read_origin
@@ -73,6 +74,8 @@ def test_smaller_numbers_make_smaller_files(numbers, share, tmp_path):
         export_program(run, tmp_path / "m.zip", kind)
         with zipfile.ZipFile(tmp_path / "m.zip") as file:
             sizes[kind] = file.getinfo("weights.safetensors").file_size
+            names = [name for name, _ in deserialize(file.read("weights.safetensors"))]
+    assert all(name.startswith("generator.") for name in names)  # drawing asks no critic
     assert sizes[numbers] < share * sizes["fp32"]
     wish = {"colour": "red"}
     far = np.abs(Model(tmp_path / "m.zip").draw(16, 1, wish).astype(int) - sample(run, 16, 1, wish)[0])
