@@ -21,6 +21,7 @@ _HOME = {
     "edit": "prodgen_jax.sampling.edit",
     "translate": "prodgen_jax.sampling.translate",
     "stylize": "prodgen_jax.sampling.style",
+    "finish": "prodgen_jax.sampling.postprocess",
     "evaluate": "prodgen_jax.evaluation.evaluate",
 }
 __all__ = list(_HOME)

@@ -3,8 +3,6 @@
 import argparse
 from pathlib import Path
 
-PICTURES = (".jpg", ".jpeg", ".png", ".webp", ".bmp")  # of a folder, by their names' ends
-
 
 def add(commands) -> None:
     p = commands.add_parser("style", help="give photos the look of a fabric, a paper or a picture")
@@ -34,7 +32,7 @@ def run(args: argparse.Namespace) -> None:
 
     from prodgen_jax.data.images import save_png
     from prodgen_jax.data.origin import CHANGED
-    from prodgen_jax.sampling.edit import check_places, mask_of, open_photo
+    from prodgen_jax.sampling.edit import check_places, listed, mask_of, open_photo
     from prodgen_jax.sampling.style import stylize
     from prodgen_jax.training.run import open_run
 
@@ -49,18 +47,6 @@ def run(args: argparse.Namespace) -> None:
     for place, picture in zip(places, stylize(model, photos, styles, changes=changes, **how), strict=True):
         save_png(place, picture, model.origin(CHANGED, styles=named, **how))
     print(f"{args.out}: {len(photos)} pictures")
-
-
-def listed(path: Path) -> list[Path]:
-    """A photo, or the photos of a folder in the order of their names. InputError where a folder has none."""
-    from prodgen_jax.errors import InputError
-
-    if not path.is_dir():
-        return [path]
-    found = sorted(inside for inside in path.iterdir() if inside.suffix.lower() in PICTURES)
-    if not found:
-        raise InputError(f"{path}: no photo in this folder; photos end in {', '.join(PICTURES)}")
-    return found
 
 
 def shares(styles: list[str]) -> dict[str, float]:

@@ -22,6 +22,7 @@ from prodgen_jax.training.run import Run
 
 Photo = UInt8[np.ndarray, "h w 3"]
 Mask = Bool[np.ndarray, "h w"]
+PICTURES = (".jpg", ".jpeg", ".png", ".webp", ".bmp")  # of a folder, by their names' ends
 
 
 def edit(
@@ -128,6 +129,16 @@ def check_places(photos: Sequence[str | Path], places: Sequence[Path]) -> None:
             raise InputError(
                 f"{photo}: another photo has the name {place.stem} too; edit them one call after the other"
             )
+
+
+def listed(path: Path) -> list[Path]:
+    """A photo, or the photos of a folder in the order of their names. InputError where a folder has none."""
+    if not path.is_dir():
+        return [path]
+    found = sorted(inside for inside in path.iterdir() if inside.suffix.lower() in PICTURES)
+    if not found:
+        raise InputError(f"{path}: no photo in this folder; photos end in {', '.join(PICTURES)}")
+    return found
 
 
 def open_photo(path: str | Path, mode: str = "RGB") -> Image.Image:
