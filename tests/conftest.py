@@ -24,12 +24,12 @@ TYPES, COLORS = ("shirt", "shoe", "bag"), ("red", "blue")
 ATTRIBUTES = {"type": TYPES, "colour": COLORS}
 DOMAINS = {"domain_a": "colour=red", "domain_b": "colour=blue"}
 TINY = {
-    "dcgan": {"latent": 4, "r1_every": 2},
-    "cgan": {"latent": 4, "r1_every": 2},
+    "dcgan": {"latent": 4, "r1_every": 2, "stddev_group": 2},
+    "cgan": {"latent": 4, "r1_every": 2, "stddev_group": 2},
     "wgan_gp": {"latent": 4, "n_critic": 2},
     "stylegan": {"latent": 4, "r1_every": 2, "stddev_group": 2, "mapping": 2},
-    "progressive": {"latent": 4, "r1_every": 2, "phase": 2},
-    "adagan": {"latent": 4, "r1_every": 2, "components": 2, "phase": 2, "judge": 1},
+    "progressive": {"latent": 4, "r1_every": 2, "stddev_group": 2, "phase": 2},
+    "adagan": {"latent": 4, "r1_every": 2, "stddev_group": 2, "components": 2, "phase": 2, "judge": 1},
     "ae": {"latent": 4},
     "vae": {"latent": 4},
     "cvae": {"latent": 4},
@@ -248,6 +248,11 @@ def draw_split(n: int, rng: np.random.Generator) -> tuple[np.ndarray, dict[str, 
     images = np.stack([draw(s, c, rng) for s, c in zip(shape, colour, strict=True)])
     colour[::10] = -1  # missing
     return images, {"shape": shape, "colour": colour, "serial": np.full(n, -1)}
+
+
+@pytest.fixture(scope="session")
+def draw_shapes():
+    return draw_split
 
 
 @pytest.fixture(scope="session")

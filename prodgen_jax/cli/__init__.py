@@ -17,6 +17,7 @@ from prodgen_jax.cli import (
     finish,
     prepare,
     report,
+    retrain,
     sample,
     search,
     serve,
@@ -45,6 +46,7 @@ def parser() -> argparse.ArgumentParser:
         compare,
         export,
         serve,
+        retrain,
         report,
     ):
         command.add(commands)

@@ -184,6 +184,8 @@ def open_run(path: str | Path) -> Run:
     use_compilation_cache()
     if str(path).startswith(PREFIX):
         path = shipped(str(path).removeprefix(PREFIX))
+    if Path(path).is_symlink():  # a link has a name of its own, and what it leads to may be a file
+        path = Path(path).resolve()
     if Path(path).suffix == SUFFIX:
         return Run(Path(path), read_facts(Path(path)))
     path, part = Path(path), "checkpoints"
