@@ -32,9 +32,9 @@ from prodgen_jax.training.fit import fit
 KIND = "articleType"
 COMPONENTS, JUDGED = 3, 0.15  # of the mixture; the part of a component's steps in which its judge learns
 GAMES = {
-    "one GAN": ("dcgan", {}),
+    "one GAN": ("dcgan", {"stddev_group": 0}),
     "minibatch deviation": ("dcgan", {"stddev_group": 4}),
-    "AdaGAN": ("adagan", {"components": COMPONENTS}),
+    "AdaGAN": ("adagan", {"components": COMPONENTS, "stddev_group": 0}),
 }
 WAYS = {f"{game}, {r1}": (method, {**asked, **off}) for r1, off in (("no R1", {"r1": 0.0}), ("R1", {}))
         for game, (method, asked) in GAMES.items()}  # fmt: skip
@@ -122,7 +122,7 @@ def page(prepared: PreparedSet, work: Path, out: Path, note: str) -> None:
     found = json.loads(kept.read_text()) if kept.exists() else {}
     train = prepared.split("train").images
     photos = np.asarray(train[np.sort(np.random.default_rng(0).choice(len(train), N, replace=False))])
-    shown = {"photos": photos[:: N // COLUMNS][:COLUMNS]}
+    shown = {}
     rows = [["photos", *(cell((value, None)) for value in bench(photos).values())]]
     ways = {}
     for way in WAYS:

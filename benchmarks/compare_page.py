@@ -21,9 +21,9 @@ COLUMNS = 20
 BUDGETS = {"time": "the same minutes", "work": "the same work"}
 
 
-def draw_sheet(work: Path, budget: str, methods: dict, prepared, path: Path) -> None:
-    """The first samples of each method's first seed, below held-out photos."""
-    rows = {"photos that no method has seen": prepared.split("test").images[:COLUMNS]}
+def draw_sheet(work: Path, budget: str, methods: dict, path: Path) -> None:
+    """The first samples of each method's first seed."""
+    rows = {}
     for name in methods:
         run = open_run(next((work / "runs" / budget).glob(f"{name}-*")) / "0")
         rows[f"{name}, {run.step:,} steps in {run.seconds:.0f} s"] = sample(run, COLUMNS, seed=0)[0]
@@ -48,7 +48,7 @@ def main() -> None:
         shutil.copy(args.work / name, place)
     sheets = []
     for budget, methods in found["budgets"].items():
-        draw_sheet(args.work, budget, methods, prepared, place / f"{budget}.png")
+        draw_sheet(args.work, budget, methods, place / f"{budget}.png")
         sheets += [f"## Samples after {BUDGETS[budget]}", "", f"![samples of each method](compare/{budget}.png)", ""]
     cores = f"{os.cpu_count()} cores"
     if args.pinned:

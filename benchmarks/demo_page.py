@@ -10,7 +10,7 @@ import shutil
 from pathlib import Path
 
 import jax
-from families_page import COLUMNS, ENDS, MEASURES, draw_sheet, page_arguments
+from families_page import COLUMNS, ENDS, MEASURES, draw_sheet, page_parser
 from family_models import MODELS, card
 
 from prodgen_jax import open_prepared, open_run, sample
@@ -74,7 +74,7 @@ def table(records: dict[str, dict], runs: dict[str, Run]) -> str:
 
 
 def main() -> None:
-    args = page_arguments(__doc__)
+    args = page_parser(__doc__).parse_args()
     prepared, work, place = open_prepared(args.data), args.work, args.out / "demo"
     ship_networks(prepared)
     runs = {name: open_run(work / name) for name in SAID}

@@ -13,7 +13,7 @@ from pathlib import Path
 import jax
 import jax.numpy as jnp
 import numpy as np
-from families_page import COLUMNS, HEAD, draw_sheet, page_arguments, price, quality
+from families_page import COLUMNS, HEAD, draw_sheet, page_parser, price, quality
 from family_models import MODELS, card
 
 from prodgen_jax import evaluate, open_prepared, open_run, sample
@@ -113,7 +113,7 @@ def bits(runs: dict[str, Run], prepared: PreparedSet, kept: Path) -> dict[str, d
 
 
 def main() -> None:
-    args = page_arguments(__doc__)
+    args = page_parser(__doc__).parse_args()
     prepared, work, place = open_prepared(args.data), args.work, args.out / "diffusion"
     place.mkdir(parents=True, exist_ok=True)
     minutes = [
@@ -133,7 +133,7 @@ def main() -> None:
     cost = bits({**of, **told}, prepared, work / "bits.json")
     found = {"minutes": minutes, "autoencoder": kept, "bits": cost}
     (place / "compare.json").write_text(json.dumps(found, indent=1))
-    rows = {"photos that no method has seen": prepared.split("test").images[:COLUMNS]}
+    rows = {}
     for name, run in sorted(of.items()):
         rows[f"{name}, {run.step:,} steps in {run.seconds:.0f} s"] = sample(run, COLUMNS, seed=0)[0]
     draw_sheet(rows, place / "samples.png")

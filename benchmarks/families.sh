@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # The measured results of docs/results/families.md: GANs and autoencoders within the same minutes, told and untold, beside a
-# DCGAN in PyTorch; what the parts of a DCGAN buy; and the models of these families that come with the package.
+# DCGAN in PyTorch; and the models of these families that come with the package.
 #
 #   [NOTE="what was different"] benchmarks/families.sh PREPARED_SET WORK MINUTES CORE [python of the peer's environment]
 #
@@ -22,8 +22,6 @@ for samples in "$work"/peer/*.npz; do
     [ ! -e "$samples" ] || [ -e "${samples%.npz}.record.json" ] ||
         prodgen evaluate "$samples" "$data" --out "${samples%.npz}.record.json"
 done
-taskset -c "$core" python "$here/gan_parts.py" "$data" "$work/parts" all --steps 4000
-taskset -c "$core" python "$here/gan_parts.py" "$data" "$work/parts" few --steps 5000
 taskset -c "$core" python "$here/autoencoders.py" "$data" "$work"
 prodgen train stylegan "$data" --out "$work/stylegan32" --set "$told" --steps 20000 --resume
 python "$here/families_page.py" "$data" "$work" --out docs/results --note "${NOTE:-}"

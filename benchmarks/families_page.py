@@ -44,11 +44,6 @@ BESIDE = (
     "{stylegan:,} and a DCGAN {dcgan:,}), as many minutes on the same core. It has batch normalization and steps of 64 "
     "photos."
 )
-PART_TEXT = {
-    "all": "On all training photos, {steps:,} steps each, one seed. *Believed*: what the critic takes for real.",
-    "few": "On {few:,} training photos, {steps:,} steps each, one seed, measured as above. Augmentation is color, "
-    "translation and cutout on what the critic sees; adaptive: with a probability that follows the critic.",
-}
 KEPT = (
     "How near a held-out photo comes back through the code, and how much of the difference of neighboring pixels is "
     "left; pca: principal components, as many numbers as the others' codes have."
@@ -113,14 +108,6 @@ def peer_table(work: Path, peer: dict) -> str:
     return markdown(["samples of", *SHOWN, "steps", "s"], rows)
 
 
-def parts_table(parts: dict) -> str:
-    rows = []
-    for name, at in sorted(parts.items(), key=lambda item: item[1]["fcd"]):
-        believed = [f"{share:.0%}" for share in at.get("believed", {}).values()] or ["", ""]
-        rows.append([name, *(f"{at[key]:.3g}" for key in SHOWN.values()), *believed, at["copies"]])
-    return markdown(["DCGAN", *SHOWN, "training photos believed", "held-out believed", "copies of 1,000"], rows)
-
-
 def kept_table(kept: dict) -> str:
     rows = [
         [name, f"{at['psnr']:.1f}", f"{at['edges']:.2f}", f"{next(iter(kept['bits'][name].values())):.3f}"
@@ -139,18 +126,18 @@ def draw_sheet(rows: dict, path: Path, columns: int = COLUMNS) -> None:
     save_figure(figure, path)
 
 
-def page_arguments(doc: str) -> argparse.Namespace:
+def page_parser(doc: str) -> argparse.ArgumentParser:
     """data, work, out and note: what a page is written from, and where to."""
     parser = argparse.ArgumentParser(description=doc.splitlines()[0])
     parser.add_argument("data")
     parser.add_argument("work", type=Path)
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--note", default="", help="what was different about this run, for the page")
-    return parser.parse_args()
+    return parser
 
 
 def main() -> None:
-    args = page_arguments(__doc__)
+    args = page_parser(__doc__).parse_args()
     prepared, work, place = open_prepared(args.data), args.work, args.out / "families"
     place.mkdir(parents=True, exist_ok=True)
     found = {**json.loads((work / "compare.json").read_text())}
@@ -159,12 +146,11 @@ def main() -> None:
     found["budgets"] = {"time": methods}
     shutil.copy(work / "autoencoders.json", place)
     kept = json.loads((place / "autoencoders.json").read_text())
-    parts = {which: json.loads((work / "parts" / f"{which}.json").read_text()) for which in ("all", "few")}
-    for name, what in (("compare", found), ("told", asked), ("parts", parts)):
+    for name, what in (("compare", found), ("told", asked)):
         (place / f"{name}.json").write_text(json.dumps(what, indent=1))
     peer = json.loads((work / "peer" / "dcgan.json").read_text())
     beside = records(work, untold("dcgan"))[0]
-    rows = {"photos that no method has seen": prepared.split("test").images[:COLUMNS]}
+    rows = {}
     for name, of in [*((name, untold(name)) for name in FAMILIES), *((f"{name}, told", title(name)) for name in ASKED)]:
         run = seed_0(work, of)
         rows[f"{name}, {run.step:,} steps in {run.seconds:.0f} s"] = sample(run, COLUMNS, seed=0)[0]
@@ -177,7 +163,6 @@ def main() -> None:
         cores=os.cpu_count(), python=platform.python_version(), jax=jax.__version__, train=prepared.splits["train"],
         size=prepared.size, test=prepared.splits["test"], floor=beside["floor"]["fcd"],
     )  # fmt: skip
-    few = parts["few"]["usual"]["steps"]
     text = "\n".join(
         ["# GANs and autoencoders within the same minutes", "", said, ""]
         + ([f"**Note.** {args.note}", ""] if args.note else [])
@@ -189,9 +174,7 @@ def main() -> None:
         + ["![a type in each row, a color in each pair of columns](families/stylegan32.png)", ""]
         + ["## Beside a DCGAN in PyTorch", ""]
         + [BESIDE.format(**peer | {name: methods[name]["parameters"] for name in ("stylegan", "dcgan")}), ""]
-        + [peer_table(work, peer), "", "## What the parts of a DCGAN buy", ""]
-        + [PART_TEXT["all"].format(steps=parts["all"]["usual"]["steps"]), "", parts_table(parts["all"]), ""]
-        + [PART_TEXT["few"].format(steps=few, few=1000), "", parts_table(parts["few"]), ""]
+        + [peer_table(work, peer), ""]
         + ["## What autoencoders keep, and what it costs", "", KEPT, "", kept_table(kept), ""]
         + [BITS.format(**{key.split()[-1]: value for key, value in kept["codes"].items()}), ""]
         + ["## Samples", "", "![samples of each method](families/samples.png)"]

@@ -31,7 +31,10 @@ from prodgen_jax.training.loop import loop
 from prodgen_jax.training.parallel import WAYS, compile_steps, period, pick_devices
 from prodgen_jax.training.recipe import Recipe, recipe
 
-ALSO = {"dit": ("ddpm", {"network": "dit"})}  # what is measured under a name of its own
+ALSO = {  # what is measured under a name of its own, or without what its peer does not have
+    "dit": ("ddpm", {"network": "dit"}),
+    "dcgan": ("dcgan", {"stddev_group": 0}),
+}
 SAVERS = {
     "plain": {},
     "remat": {"remat": True},

@@ -8,7 +8,7 @@ import json
 
 import jax
 import numpy as np
-from families_page import draw_sheet, page_arguments
+from families_page import draw_sheet, page_parser
 from family_models import MODELS, card
 from model_card import ASKED
 
@@ -59,7 +59,7 @@ def recall(run: Run, prepared: PreparedSet) -> dict:
 
 
 def main() -> None:
-    args = page_arguments(__doc__)
+    args = page_parser(__doc__).parse_args()
     prepared, run = open_prepared(args.data), open_run(args.work / f"{SHIPPED}.safetensors")
     files = {name: (args.out if name == "fashion32" else args.work) / f"{name}.json" for name in SAMPLES}
     records = {name: json.loads(file.read_text()) for name, file in files.items()}

@@ -29,8 +29,8 @@ MEASURES = {  # what is said of them, and how they are written
 
 
 def draw_sheet(pairs, path: Path) -> None:
-    """What was given, what was made of it, and the photo, for the first held-out photos."""
-    figure, axes = canvas(9.6, 2.5, 3)
+    """What was given, and what was made of it, for the first held-out photos."""
+    figure, axes = canvas(9.6, 1.67, 2)
     for axis, (name, images) in zip(axes[:, 0], sides(pairs).items(), strict=True):
         picture(axis, sheet(images[:COLUMNS], columns=COLUMNS), "bicubic")
         heading(axis, name)
@@ -38,7 +38,7 @@ def draw_sheet(pairs, path: Path) -> None:
 
 
 def sides(pairs) -> dict[str, np.ndarray]:
-    return {"given": pairs.given, "made": pairs.made, "the photo, which it never saw": pairs.photos}
+    return {"given": pairs.given, "made": pairs.made}
 
 
 def rows(task: str, found: dict) -> list[tuple]:
@@ -66,7 +66,7 @@ def main() -> None:
         first = "mean absolute error" if own == "generator" else "denoising"
         judges = [first, *(JUDGES[group] for group in JUDGES if group in run.params)]
         budgets.append((task, ", ".join(judges), f"{count:,}", f"{run.step:,}", f"{run.seconds / 60:.1f}"))
-        pictures += [f"### {task}", "", f"![{task}: given, made, and the photo](translation/{task}.png)", ""]
+        pictures += [f"### {task}", "", f"![{task}: given, and made](translation/{task}.png)", ""]
     record = next(iter(records.values()))
     lines = [
         "# Pictures from pictures, measured",

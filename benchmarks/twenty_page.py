@@ -17,13 +17,12 @@ from pathlib import Path
 import jax
 import numpy as np
 from diffusion_page import run_of
-from families_page import COLUMNS, asked_table, draw_sheet, page_arguments, price, quality
+from families_page import COLUMNS, asked_table, draw_sheet, page_parser, price, quality
 from family_models import TOLD
 from jaxtyping import UInt8
 from PIL import Image
 
 from prodgen_jax import open_prepared, open_run, recipe, sample
-from prodgen_jax.data.prepared import PreparedSet
 from prodgen_jax.evaluation.compare import SHOWN, summarize
 from prodgen_jax.evaluation.figures import markdown
 from prodgen_jax.evaluation.intervals import over_seeds
@@ -123,8 +122,8 @@ def peer_table(peers: dict[str, dict]) -> str:
     return markdown(["samples of", "parameters", *SHOWN, "steps", "s"], rows)
 
 
-def sheet_rows(prepared: PreparedSet, place: Path, methods: dict[str, list[dict]], stems: dict, peers: dict) -> dict:
-    rows = {"photos that no method has seen": prepared.split("test").images[:COLUMNS]}
+def sheet_rows(place: Path, methods: dict[str, list[dict]], stems: dict, peers: dict) -> dict:
+    rows = {}
     for name, records in methods.items():
         cost = records[0]["trial"]
         rows[f"{name}: {cost['steps']:,} steps in {cost['seconds']:.0f} s"] = pictures(
@@ -138,7 +137,7 @@ def sheet_rows(prepared: PreparedSet, place: Path, methods: dict[str, list[dict]
 
 
 def main() -> None:
-    args = page_arguments(__doc__)
+    args = page_parser(__doc__).parse_args()
     prepared, place = open_prepared(args.data), args.out / "twenty"
     keep(args.work, place)
     keep_peers(args.work, place)
@@ -161,7 +160,7 @@ def main() -> None:
     minutes = one["trial"]["key"]["minutes"]
     write(place / "compare.json", {"minutes": minutes, "methods": untold, "told": told})
     best_first = {name: methods[name] for name in sorted(methods, key=lambda name: found[name]["fcd"][0])}
-    draw_sheet(sheet_rows(prepared, place, best_first, stems, peers), place / "samples.png")
+    draw_sheet(sheet_rows(place, best_first, stems, peers), place / "samples.png")
     said = HEAD.format(
         when=" to ".join(dict.fromkeys((days[0], days[-1]))), cores=os.cpu_count(),
         python=platform.python_version(), jax=jax.__version__,

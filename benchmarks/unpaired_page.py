@@ -25,12 +25,12 @@ SPLITS = ("validation", "test")
 
 
 def draw_sheet(run, prepared, domain, back: bool, path: Path) -> None:
-    """The first held-out photos of a domain, what is made of them, and what comes back of that."""
+    """What is made of the first held-out photos of a domain, and what comes back of that."""
     photos = photos_of(domain, prepared, SPLITS)[0][:COLUMNS]
     made = translate(run, photos, settings={"back": back})[1]
     again = translate(run, made, settings={"back": not back})[1]
-    figure, axes = canvas(9.6, 2.5, 3)
-    rows = {"the photo, which it never saw": photos, "made": made, "and back": again}
+    figure, axes = canvas(9.6, 1.67, 2)
+    rows = {"made": made, "and back": again}
     for axis, (name, images) in zip(axes[:, 0], rows.items(), strict=True):
         picture(axis, sheet(np.asarray(images), columns=COLUMNS), "bicubic")
         heading(axis, name)
@@ -63,7 +63,7 @@ def section(pair: str, name: str, way: dict, place: str) -> list[str]:
     return [
         f"### {in_words(way['from'])} → {in_words(way['to'])}",
         "",
-        f"![photos, made, and back]({place})",
+        f"![made, and back]({place})",
         "",
         f"{way['n']} held-out photos. There and back: PSNR {cycle['psnr_db']:.1f} dB, color error "
         f"{plain(cycle['color_error'])}. KID to the training photos",

@@ -1,7 +1,7 @@
 """Generative adversarial networks (Goodfellow 2014) as turns of a generator and a critic.
 
-DCGAN (Radford 2016) with the loss that `loss` names, lazy R1 (Mescheder 2018, Karras 2020), and, where asked for,
-spectral normalization, minibatch deviation and differentiable augmentation. `Players` and `Game` hold what the
+DCGAN (Radford 2016) with the loss that `loss` names, lazy R1 (Mescheder 2018, Karras 2020), minibatch deviation (Karras
+2018), and, where asked for, spectral normalization and differentiable augmentation. `Players` and `Game` hold what the
 families of such games share.
 """
 
@@ -40,7 +40,7 @@ class DCGANSettings(PrecisionSettings):
     r1: float = 0.2  # weight of the gradient penalty on real photos
     r1_every: int = 16  # steps between two penalties; each counts so many times as much
     spectral: bool = False  # divide each of the critic's weights by its largest singular value
-    stddev_group: int = 0  # pictures whose variety the critic sees together, a divisor of a device's share; 0: none
+    stddev_group: int = 4  # pictures whose variety the critic sees together, a divisor of a device's share; 0: none
     diffaugment: tuple[str, ...] = ()  # what the critic's pictures go through: color, translation, cutout
     augment_target: float = 0.0  # adapt the augmentation's strength to this E[sign D(x)], as 0.6; 0: full strength
     augment_steps: int = 2000  # steps that the adapted strength takes from 0 to 1 at least

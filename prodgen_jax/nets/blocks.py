@@ -114,7 +114,10 @@ def minibatch_deviation(x: Float[Array, "b h w c"], group: int) -> Float[Array, 
     """
     b, h, w, c = x.shape
     if b % group:
-        raise InputError(f"stddev_group={group}: must divide a device's share of the batch, which is {b} here")
+        raise InputError(
+            f"stddev_group={group}: must divide a device's share of the batch, which is {b} here; "
+            "set it to a divisor of that, or to 0 for none"
+        )
     spread = jnp.sqrt(jnp.var(x.reshape(b // group, group, h, w, c), axis=1) + 1e-8).mean((1, 2, 3))
     channel = jnp.repeat(spread, group)[:, None, None, None]
     return jnp.concatenate([x, jnp.broadcast_to(channel, (b, h, w, 1))], axis=-1)
