@@ -154,7 +154,7 @@ def table(ways: dict) -> str:
 def page(whole: PreparedSet, work: Path, out: Path, note: str) -> None:
     new, others, base = open_prepared(work / "new"), open_prepared(work / "others"), open_run(work / "base")
     bench, place = Bench(whole, new), out / "fine_tuning"
-    kept, shown = work / "found.json", {"photos that it learns from": new.split("train").images[:COLUMNS]}
+    kept, shown = work / "found.json", {}
     found = json.loads(kept.read_text()) if kept.exists() else {}
     for way, seed in product(WAYS, range(SEEDS)):
         run = work / "runs" / way / str(seed)
@@ -165,7 +165,6 @@ def page(whole: PreparedSet, work: Path, out: Path, note: str) -> None:
                 kept.write_text(json.dumps(found))
                 print(name, found[name], flush=True)
                 shown |= {way: images} if first else {}
-    shown["photos that it never sees"] = new.split("test").images[:COLUMNS]
     place.mkdir(parents=True, exist_ok=True)
     draw_sheet(shown, place / "samples.png")
     curves(work, place / "curves.png")

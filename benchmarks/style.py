@@ -1,9 +1,10 @@
 """Writes docs/results/style.md and its sheets: how near styled photos come to the style, what of them stays, how fast.
 
-python benchmarks/style.py PREPARED_SET JUDGE_SET PHOTOS_FOLDER --out docs/results
+python benchmarks/style.py PREPARED_SET JUDGE_SET --out docs/results
 
 PREPARED_SET: whose held-out photos are styled; its size is worked at. JUDGE_SET: a set whose measuring network (seed
-0) looks at the results, so that no model is judged by its own eye. PHOTOS_FOLDER: photos for the sheet.
+0) looks at the results, so that no model is judged by its own eye. The sheet shows goods that the package's own models
+drew: a catalog's photos are not ours to publish.
 """
 
 import argparse
@@ -18,7 +19,6 @@ import numpy as np
 from PIL import Image
 
 from prodgen_jax import open_prepared, open_run
-from prodgen_jax.cli.style import listed
 from prodgen_jax.data.foreground import silhouette
 from prodgen_jax.data.images import to_signed
 from prodgen_jax.data.styles import STYLES, draw_style
@@ -26,13 +26,24 @@ from prodgen_jax.evaluation.figures import canvas, heading, markdown, picture, s
 from prodgen_jax.evaluation.style import drift, statistics
 from prodgen_jax.methods.gatys import mixed_grams
 from prodgen_jax.methods.perception import EYE, Eye, content_distance, gram, style_distance
-from prodgen_jax.sampling.edit import open_photo
+from prodgen_jax.sampling.sample import sample
 from prodgen_jax.sampling.style import PORTION, cascade, mix, one_pass, stylize, train_pictures
+from prodgen_jax.sampling.translate import upscale
 from prodgen_jax.training.compiler import jitted
 from prodgen_jax.training.features import feature_network
 
 PHOTOS, STEPS, ONE = 96, 100, np.ones(1, np.float32)
 SHOWN = 160  # pixels on the longer side of what the sheet shows, or more
+DREW, LARGER = "pretrained:fashion32", "pretrained:srgan64"  # by words, and twice as large
+GOODS = {  # {what is asked for: seed}
+    "black backpack": 0,
+    "red sports shoes": 0,
+    "blue casual shoes": 0,
+    "pink dress": 0,
+    "brown handbag": 0,
+    "white shirt for men": 0,
+    "green tshirt for men": 0,
+}
 
 
 class Judge:
@@ -151,9 +162,16 @@ def enlarged(photo: Image.Image) -> Image.Image:
     return photo.resize((photo.width * times, photo.height * times), Image.Resampling.LANCZOS)
 
 
-def draw_sheet(model, folder: Path, path: Path) -> None:
-    """Goods in every style, only the product, the photos enlarged to the least side at which a fabric shows."""
-    photos = [np.asarray(enlarged(open_photo(place))) for place in listed(folder)]
+def goods() -> list[np.ndarray]:
+    """Pictures of the package's own models, enlarged to the least side at which a fabric shows."""
+    run, asking = open_run(DREW), {"guidance": 2.0}
+    drawn = [sample(run, 1, seed, None, asking, words)[0] for words, seed in GOODS.items()]
+    return [np.asarray(enlarged(Image.fromarray(made))) for made in upscale(open_run(LARGER), np.concatenate(drawn))]
+
+
+def draw_sheet(model, path: Path) -> None:
+    """Goods in every style, only the product."""
+    photos = goods()
     changes = [silhouette(photo) for photo in photos]
     figure, axes = canvas(9.6, 1.3 * (1 + len(STYLES)), 1 + len(STYLES), 1 + len(photos))
     axes[0, 0].set_axis_off()
@@ -171,7 +189,6 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data", type=Path)
     parser.add_argument("judge", type=Path)
-    parser.add_argument("photos", type=Path)
     parser.add_argument("--model", default="pretrained:style64")
     parser.add_argument("--out", type=Path, required=True)
     args = parser.parse_args()
@@ -181,7 +198,7 @@ def main() -> None:
     form = jax.tree.structure(Eye(model.spec).init(jax.random.key(0)))
     params = {EYE: jax.tree.unflatten(form, jax.tree.leaves({"stages": network.params["stages"]}))}
     judge = Judge(model.spec, params, to_signed(held))
-    draw_sheet(model, args.photos, args.out / "style" / "sheet.png")
+    draw_sheet(model, args.out / "style" / "sheet.png")
     lines = [
         "# Style, measured",
         "",
