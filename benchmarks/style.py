@@ -36,13 +36,13 @@ PHOTOS, STEPS, ONE = 96, 100, np.ones(1, np.float32)
 SHOWN = 160  # pixels on the longer side of what the sheet shows, or more
 DREW, LARGER = "pretrained:fashion32", "pretrained:srgan64"  # by words, and twice as large
 GOODS = {  # {what is asked for: seed}
-    "black backpack": 0,
-    "red sports shoes": 0,
-    "blue casual shoes": 0,
-    "pink dress": 0,
-    "brown handbag": 0,
-    "white shirt for men": 0,
-    "green tshirt for men": 0,
+    "black backpack": 3,
+    "red sports shoes": 4,
+    "blue casual shoes": 4,
+    "pink dress": 5,
+    "brown handbag": 4,
+    "white shirt for men": 3,
+    "green tshirt for men": 1,
 }
 
 
