@@ -51,14 +51,17 @@ def record_of(run: Run, prepared: PreparedSet, file: Path) -> dict:
 
 
 def ship_networks(prepared: PreparedSet) -> None:
-    """Both networks that measure the demo shop, where `feature_network` looks for them."""
-    feature_network(prepared)
-    control_network(prepared)
+    """Both networks that measure the demo shop, where `feature_network` looks for them; those that fit it stay."""
     place = MODELS / "features" / prepared.fingerprint[:16]
-    shutil.rmtree(MODELS / "features", ignore_errors=True)
-    for name in ("0", "1-half1"):
-        shutil.copytree(prepared.path / "features" / name, place / name)
-        (place / name / "weights.safetensors").chmod(0o644)
+    for network, name in ((feature_network, "0"), (control_network, "1-half1")):
+        network(prepared)
+        trained = prepared.path / "features" / name
+        if trained.exists():
+            shutil.copytree(trained, place / name, dirs_exist_ok=True)
+            (place / name / "weights.safetensors").chmod(0o644)
+    for old in (MODELS / "features").iterdir():
+        if old != place:
+            shutil.rmtree(old)
 
 
 def table(records: dict[str, dict], runs: dict[str, Run]) -> str:
