@@ -44,7 +44,7 @@ def options(**settings):
 
 
 USUAL = {"width": 8, "latent": 4, "batch": 16, "log_every": 1, "sheet_images": 4}
-SMALL = {"vae": options(**USUAL, route="stream"), "dcgan": options(**USUAL, r1_every=2)}
+SMALL = {"vae": options(**USUAL, route="stream"), "dcgan": options(**USUAL, r1_every=2, stddev_group=2)}
 
 
 def folder(out, i):
