@@ -1,6 +1,7 @@
 """`prodgen finish`: pictures are made ready for a shop, and packed."""
 
 import argparse
+from functools import partial
 
 
 def add(commands) -> None:
@@ -30,5 +31,5 @@ def run(args: argparse.Namespace) -> None:
 
     how = Finish(args.denoise, args.margin, args.size, args.ground)
     items = opened(args.pictures)
-    pack(args.out, items, (finished(item.read(), how) for item in items), args.pictures)
+    pack(args.out, items, partial(finished, how=how), args.pictures)
     print(f"{args.out}: {len(items)} pictures")

@@ -4,7 +4,7 @@ import csv
 import io
 import json
 import zipfile
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -14,6 +14,7 @@ import numpy as np
 from prodgen_jax.data.images import save_png
 from prodgen_jax.data.origin import GENERATED, Origin, read_origin
 from prodgen_jax.errors import InputError
+from prodgen_jax.progress import Progress
 from prodgen_jax.sampling.edit import Photo, check_places, listed, open_photo
 from prodgen_jax.sampling.sample import load_samples
 
@@ -65,8 +66,10 @@ def origin_of(said: dict) -> Origin:
     return Origin(facts.pop("source", GENERATED), facts)
 
 
-def pack(out: str | Path, items: Sequence[Item], pictures: Iterable[Photo], sources: Sequence[str | Path] = ()) -> None:
-    """Writes each item's picture as NAME.png, and `products.csv`, into a folder or a .zip.
+def pack(
+    out: str | Path, items: Sequence[Item], change: Callable[[Photo], Photo], sources: Sequence[str | Path] = ()
+) -> None:
+    """Writes what `change` makes of each item's picture as NAME.png, and `products.csv`, into a folder or a .zip.
 
     InputError, and nothing written, where two have one name, or where a source would be written over.
     """
@@ -76,11 +79,12 @@ def pack(out: str | Path, items: Sequence[Item], pictures: Iterable[Photo], sour
     table = io.StringIO()
     writer = csv.DictWriter(table, ["id", "image", *attributes], lineterminator="\n")
     writer.writeheader()
-    with Folder(out) if out.suffix != ".zip" else Archive(out) as place:
-        for item, picture in zip(items, pictures, strict=True):
+    with Folder(out) if out.suffix != ".zip" else Archive(out) as place, Progress(len(items), "packing") as bar:
+        for item in items:
             file = io.BytesIO()
-            save_png(file, picture, item.origin)
+            save_png(file, change(item.read()), item.origin)
             place.add(f"{item.name}.png", file.getvalue())
+            bar.advance()
             writer.writerow({"id": item.name, "image": f"{item.name}.png", **item.values})
         place.add(TABLE, table.getvalue().encode())
 
