@@ -37,7 +37,8 @@ BESIDE = (
     "diffusers' UNet2D of {parameters:,} parameters (DDPM here: {ddpm:,}; latent, both stages: {latent:,}) by its own "
     "tutorial (torch {torch}, diffusers {diffusers}; averaged weights, 50 steps of DDIM), as many minutes on the same "
     "core, measured like all others. It reads single pixels where the networks here read patches of 2 x 2, so it has "
-    "seen fewer photos."
+    "seen fewer photos; and epsilon leaves a white ground grey. What it reaches with such patches, a velocity target "
+    "and a cosine schedule stands in [twenty.md](twenty.md)."
 )
 LIMITS = (
     "Its autoencoder softens all that is fine, so its pictures are softer than a pixel model's. It knows one shop's "

@@ -30,7 +30,7 @@ from prodgen_jax.training.features import feature_network
 from prodgen_jax.training.fit import fit
 from prodgen_jax.training.run import Run
 
-FEW, N = 1000, 5000  # photos of the small catalog; samples
+FEW, N = 1000, 2000  # photos of the small catalog; samples
 AUGMENT = "color,translation,cutout"
 PARTS = {
     "all": {"usual": {}, "without R1": {"r1": 0.0}, "each picture judged alone": {"stddev_group": 0}},

@@ -22,9 +22,13 @@ done
 [ -z "$methods" ] ||
     prodgen compare "$data" --methods "$methods" --seeds "$seeds" --minutes 20 -n 5000 --out "$work" "${@:5}"
 if [ -n "${PEER:-}" ]; then
-    [ -e "$kept/peers/diffusers.json" ] || [ -e "$work/peer/diffusers.npz" ] ||
-        "$PEER" "$here/diffusers_ddpm.py" --data "$data" --minutes 20 --samples 5000 --width 32 --batch 32 --lr 5e-4 \
-            --patch 2 --out "$work/peer/diffusers.npz"
+    denoiser() { # NAME options...
+        [ -e "$kept/peers/$1.json" ] || [ -e "$work/peer/$1.npz" ] ||
+            "$PEER" "$here/diffusers_ddpm.py" --data "$data" --minutes 20 --samples 5000 --width 32 --batch 32 \
+                --lr 5e-4 --patch 2 "${@:2}" --out "$work/peer/$1.npz"
+    }
+    denoiser diffusers
+    denoiser diffusers-v --target v_prediction --schedule squaredcos_cap_v2
     [ -e "$kept/peers/dcgan.json" ] || [ -e "$work/peer/dcgan.npz" ] ||
         "$PEER" "$here/torch_dcgan.py" --data "$data" --minutes 20 --samples 5000 --out "$work/peer/dcgan"
     for samples in "$work"/peer/*.npz; do
