@@ -27,7 +27,7 @@ def judge(prepared):
 @pytest.fixture(scope="module")
 def model(prepared, tiny_recipe, tmp_path_factory):
     """A VAE that draws the known shapes, more or less."""
-    return fit(tiny_recipe("vae", latent=8, batch=64), prepared, tmp_path_factory.mktemp("line") / "first", steps=120)
+    return fit(tiny_recipe("vae", latent=8, batch=64), prepared, tmp_path_factory.mktemp("line") / "first", steps=300)
 
 
 @pytest.fixture
@@ -54,7 +54,7 @@ def grown(prepared, tmp_path):
 @pytest.fixture
 def ways(prepared, network, judge, model):
     """What every attempt is told."""
-    seen = {"network": network, "judge": judge, "gates": Gates(samples=250)}
+    seen = {"network": network, "judge": judge, "gates": Gates(samples=400)}
     return {"steps": 30, "start": model, "before": prepared, **seen}
 
 
