@@ -171,7 +171,7 @@ def line(text: str, word: str, out: Path) -> str:
     """The last line of `text` that holds `word`, with RUN for the run's folder."""
     found = [row for row in text.splitlines() if word in row]
     assert found, f"nobody said '{word}': {text[-2000:]}"
-    return found[-1].replace(str(out), "RUN")
+    return found[-1].replace(str(out), "RUN").replace(str(out.parent), "WORK")
 
 
 # --- damage -------------------------------------------------------------------------------------------------------
