@@ -118,7 +118,8 @@ def peer_table(peers: dict[str, dict]) -> str:
     for name, at in peers.items():
         said, found = at["peer"], at["samples"]
         quality = (f"{found[key]:.3g}" for key in SHOWN.values())
-        rows.append([name, f"{said['parameters']:,}", *quality, f"{said['steps']:,}", f"{said['seconds']:.0f}"])
+        timed = "" if said["settings"].get("steps") else f"{said['seconds']:.0f}"  # its steps were given: no budget
+        rows.append([name, f"{said['parameters']:,}", *quality, f"{said['steps']:,}", timed])
     return markdown(["samples of", "parameters", *SHOWN, "steps", "s"], rows)
 
 
@@ -130,9 +131,7 @@ def sheet_rows(place: Path, methods: dict[str, list[dict]], stems: dict, peers: 
             place / "strips" / f"{stems[name]}.png"
         )
     for name, at in peers.items():
-        rows[f"{name}: {at['peer']['steps']:,} steps in {at['peer']['seconds']:.0f} s"] = pictures(
-            place / "strips" / f"{at['file']}.png"
-        )
+        rows[f"{name}: {at['peer']['steps']:,} steps"] = pictures(place / "strips" / f"{at['file']}.png")
     return rows
 
 
