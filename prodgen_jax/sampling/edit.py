@@ -4,6 +4,7 @@ What is kept is kept to the byte, at the photo's own size. The model works on a 
 is enlarged and set in where the photo may change, and nowhere else.
 """
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -122,10 +123,11 @@ def with_background(photo: Photo, ground: str) -> Photo:
 
 def check_places(photos: Sequence[str | Path], places: Sequence[Path]) -> None:
     """InputError where a result would be written over a photo, or over another result."""
+    given, times = {Path(photo).resolve() for photo in photos}, Counter(places)
     for photo, place in zip(photos, places, strict=True):
-        if any(place.resolve() == Path(other).resolve() for other in photos):
+        if place.resolve() in given:
             raise InputError(f"{place}: is one of the photos; choose another folder for --out")
-        if places.count(place) > 1:
+        if times[place] > 1:
             raise InputError(
                 f"{photo}: another photo has the name {place.stem} too; edit them one call after the other"
             )

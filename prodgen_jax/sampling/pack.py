@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import zipfile
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -36,6 +37,8 @@ def opened(paths: Sequence[str | Path]) -> list[Item]:
     found = []
     for path in map(Path, paths):
         found += of_samples(path) if path.suffix == ".npz" else [of_file(photo) for photo in listed(path)]
+    if not found:
+        raise InputError(f"{', '.join(map(str, paths))}: no picture in it")
     return found
 
 
@@ -90,10 +93,9 @@ def pack(
 
 
 def check_names(out: Path, items: Sequence[Item], sources: Sequence[str | Path]) -> None:
-    names = [item.name for item in items]
-    twice = sorted({name for name in names if names.count(name) > 1})
-    if twice:
-        raise InputError(f"{twice[0]}: two pictures have this name; finish them one call after the other")
+    name, times = Counter(item.name for item in items).most_common(1)[0]
+    if times > 1:
+        raise InputError(f"{name}: two pictures have this name; finish them one call after the other")
     photos = [photo for source in map(Path, sources) if source.suffix != ".npz" for photo in listed(source)]
     if out.suffix != ".zip":
         check_places(photos, [out / f"{photo.stem}.png" for photo in photos])

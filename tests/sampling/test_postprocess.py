@@ -195,6 +195,12 @@ def test_photos_are_finished_under_their_names(goods, tmp_path, capsys):
     assert (tmp_path / "in" / "0.png").read_bytes() == before and not (tmp_path / "x").exists()
 
 
+def test_no_pictures_are_an_error(tmp_path, capsys):
+    save_samples(tmp_path / "none.npz", np.zeros((0, 8, 8, 3), np.uint8), {})
+    assert main(["finish", str(tmp_path / "none.npz"), "--denoise", "--out", str(tmp_path / "x")]) == 2
+    assert "none.npz: no picture in it" in capsys.readouterr().err and not (tmp_path / "x").exists()
+
+
 def test_an_archive_that_fails_is_not_there(goods, tmp_path):
     (tmp_path / "in").mkdir()
     Image.fromarray(goods[0]).save(tmp_path / "in" / "a.png")
