@@ -8,7 +8,6 @@ of one source where pix2pix makes one.
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import NamedTuple
 
 import jax
@@ -39,6 +38,7 @@ from prodgen_jax.methods.gaussian import (
 )  # fmt: skip
 from prodgen_jax.methods.guidance import Guidance, check_guidance, guided, hide
 from prodgen_jax.methods.likelihood import bits_per_dim, chain_bound, even_levels
+from prodgen_jax.methods.optimizers import OPTIMIZERS
 from prodgen_jax.methods.precision import PrecisionSettings, opened
 from prodgen_jax.methods.samplers import Kept, Rule, sample_loop
 from prodgen_jax.methods.spec import Spec, choose
@@ -48,9 +48,10 @@ from prodgen_jax.methods.spec import Spec, choose
 class DenoiserSettings(BackboneSettings, PrecisionSettings):
     """What `--set` reaches of every method here: the network, its training, its attributes, and its sampling."""
 
-    lr: float = 2e-3  # Adam's step size after warm-up
+    optimizer: str = "adam"  # adam, or muon: the same, but for the kernels of hidden layers
+    lr: float = 2e-3  # step size after warm-up
     warmup: int = 100  # steps
-    weight_decay: float = 0.0  # of AdamW, per unit of step size
+    weight_decay: float = 0.0  # of all parameters, per unit of step size
     clip: float = 1.0  # largest gradient norm
     condition: tuple[str, ...] = ()  # what the picture is conditional on: attributes, and text
     task: str = ""  # what is left of a photo, to make it again from, as pix2pix's; empty: from noise alone
@@ -207,15 +208,14 @@ class Denoiser:
 
 
 def denoiser(s: DenoiserSettings, spec: Spec, frame: Frame, limit: float = 1.0) -> Method:
-    """The method of a `Denoiser`: one turn, by Adam with a warm-up."""
+    """The method of a `Denoiser`: one turn, with a warm-up."""
     d = Denoiser(s, spec, frame, limit)
     rate = optax.linear_schedule(0.0, s.lr, s.warmup)
-    # without decay plain Adam, whose state has no place for it: a checkpoint made before there was one still fits
-    adam = partial(optax.adamw, weight_decay=s.weight_decay) if s.weight_decay else optax.adam
+    step = choose(OPTIMIZERS, s.optimizer, "optimizer")(rate, s.weight_decay)
     return Method(
         init=lambda key: ({s.network: nnx.state(d.build(key), nnx.Param)}, {}),
         turns=(Turn(s.network, d.turn),),
-        optim={s.network: optax.chain(optax.clip_by_global_norm(s.clip), adam(rate, b2=0.99))},
+        optim={s.network: optax.chain(optax.clip_by_global_norm(s.clip), step)},
         sample=lambda params, keys, cond: d.draw(params, keys, cond, frame.times),
         edit=None if d.task else d.edit,
         source=d.task,
