@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from prodgen_jax import open_prepared
+from prodgen_jax.cli.huge_pages import with_huge_pages
 from prodgen_jax.evaluation.compare import Comparison, Place, steps_for
 from prodgen_jax.methods.spec import Spec
 from prodgen_jax.training.features import feature_network
@@ -42,4 +43,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
+    with_huge_pages()
     main()
