@@ -6,8 +6,8 @@ An attempt passes gates in order; the first that is shut ends it, and the curren
 2. It looks like goods of this shop: no more of it than `strange` is farther from every known photo than 99 % of
    held-out photos are.
 3. Its labels say what is seen: a second network reads them right nearly as often as those of known held-out photos.
-4. What has learned from it, beginning from the current model, draws no worse: neither by the photos held out of the
-   known set, nor by those held out of the new one.
+4. What has learned from it, beginning from the current model and to the end, draws no worse: neither by the photos
+   held out of the known set, nor by those held out of the new one.
 """
 
 from dataclasses import asdict
@@ -22,6 +22,7 @@ from prodgen_jax.training.features import FeatureNetwork, feature_network
 from prodgen_jax.training.fit import fit
 from prodgen_jax.training.recipe import recipe
 from prodgen_jax.training.run import Run
+from prodgen_jax.training.track import DivergedError
 
 
 def retrain(
@@ -54,8 +55,13 @@ def retrain(
     why = judged.shut_before(verdict)
     if not why:
         made = recipe(current.config["method"], **current.config["settings"])
-        candidate = fit(made, after, place / "run", steps=steps, minutes=minutes, seed=seed, start=current, resume=True)
-        why = judged.shut_after(verdict, current, candidate)
+        length = {"steps": steps, "minutes": minutes}
+        try:
+            candidate = fit(made, after, place / "run", **length, seed=seed, start=current, resume=True)
+        except DivergedError as error:
+            why = f"its training ended: {error}"
+        else:
+            why = judged.shut_after(verdict, current, candidate)
     verdict |= {"promoted": not why, "why": why or "no gate was shut"}
     write(place / VERDICT, verdict)
     if not why:

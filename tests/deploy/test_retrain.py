@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -114,6 +115,17 @@ def test_a_model_that_has_forgotten_is_not_promoted(goods, grown, ways, model, t
     monkeypatch.setattr(door, "fit", forget)
     verdict = retrain(tmp_path / "line", grown(*goods), **ways)
     assert not verdict["promoted"] and "held-out photos of the known set" in verdict["why"]
+    assert current(tmp_path / "line") == model.path.resolve()
+
+
+def test_a_training_that_ends_in_no_number_is_not_promoted(goods, grown, ways, model, tmp_path, monkeypatch):
+    def diverge(made, prepared, out, **how):
+        return fit(replace(made, method=replace(made.method, lr=1e30)), prepared, out, **how)
+
+    monkeypatch.setattr(door, "fit", diverge)
+    verdict = retrain(tmp_path / "line", grown(*goods), **ways)
+    assert not verdict["promoted"] and verdict["why"].startswith("its training ended: ")
+    assert json.loads((tmp_path / "line" / "0001" / "verdict.json").read_text()) == verdict
     assert current(tmp_path / "line") == model.path.resolve()
 
 
