@@ -44,6 +44,10 @@ ASKING = (
     "Their FCD is not comparable with that of the methods above: the catalogue's shares of kinds and colors are given "
     "to them."
 )
+BY_WORK = (
+    "*By work*: given as many operations as ddpm's runs did in their minutes (`benchmarks/twenty_work.py`), on "
+    "one core, with other work beside it and on a slower day, so that its seconds say nothing."
+)
 PEERS = "As many minutes on the same cores, in PyTorch, measured like all others; one seed each."
 
 
@@ -95,10 +99,14 @@ def pictures(file: Path) -> UInt8[np.ndarray, "n h w 3"]:
 
 
 def title(record: dict) -> str:
-    """The method, and what is set that is not its default."""
+    """The method, what is set that is not its default, and whether work was its budget."""
     usual = json.loads(json.dumps(recipe(record["name"]).settings()))
     other = [f"{key}={shown(value)}" for key, value in record["settings"].items() if value != usual.get(key)]
-    return ", ".join([record["name"], *other])
+    return ", ".join([record["name"], *other, *(["by work"] if by_work(record) else [])])
+
+
+def by_work(record: dict) -> bool:
+    return "steps" in record["trial"]["key"]
 
 
 def shown(value: object) -> str:
@@ -156,7 +164,7 @@ def main() -> None:
     found = {name: summary(rows, len(tried[rows[0]["name"]])) for name, rows in methods.items()}
     told = {name: at for name, at in found.items() if "ratio" in at}
     untold = {name: at for name, at in found.items() if name not in told}
-    minutes = one["trial"]["key"]["minutes"]
+    minutes = next(record["trial"]["key"]["minutes"] for record in every if not by_work(record))
     write(place / "compare.json", {"minutes": minutes, "methods": untold, "told": told})
     best_first = {name: methods[name] for name in sorted(methods, key=lambda name: found[name]["fcd"][0])}
     draw_sheet(sheet_rows(place, best_first, stems, peers), place / "samples.png")
@@ -169,6 +177,7 @@ def main() -> None:
     text = [f"# {minutes:g} minutes on {os.cpu_count()} cores", "", said, ""]
     text += [f"**Note.** {args.note}", ""] if args.note else []
     text += [quality(untold, one), "", price(untold), ""]
+    text += [BY_WORK, ""] if any(map(by_work, every)) else []
     if told:
         text += ["## Told what to draw", "", ASKING, "", asked_table({"methods": told}), "", price(told), ""]
     if peers:
