@@ -10,7 +10,7 @@ import json
 import os
 import tempfile
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -28,6 +28,7 @@ from prodgen_jax.data.images import blocks_of, to_signed
 from prodgen_jax.data.prepared import PreparedSet, Split
 from prodgen_jax.errors import InputError
 from prodgen_jax.methods import classifier
+from prodgen_jax.methods.core import Method
 from prodgen_jax.methods.spec import Spec
 from prodgen_jax.progress import Progress
 from prodgen_jax.training.compiler import jitted
@@ -167,9 +168,19 @@ def train(prepared: PreparedSet, identity: Mapping, settings: classifier.Setting
     return replace(network, accuracy=accuracies(network, prepared.split("test"))) if measured else network
 
 
-def learned(settings: classifier.Settings, spec: Spec, photos: Split, seed: int, bar: Progress) -> PyTree:
-    """The parameters of a classifier of these photos' labels, on the host. bar: advanced by every step."""
-    batch, method = min(BATCH, len(photos)), classifier.build(settings, spec)
+def learned(
+    settings: classifier.Settings,
+    spec: Spec,
+    photos: Split,
+    seed: int,
+    bar: Progress,
+    harder: Callable[[Method], Method] = lambda method: method,
+) -> PyTree:
+    """The parameters of a classifier of these photos' labels, on the host.
+
+    bar: advanced by every step. harder: what makes another game of the classifier's.
+    """
+    batch, method = min(BATCH, len(photos)), harder(classifier.build(settings, spec))
     before = 0
     for tick in loop(method, photos, LoopSettings(batch=batch), AUGMENT, seed=seed, stop=settings.steps, devices=1):
         bar.advance(tick.step - before)
