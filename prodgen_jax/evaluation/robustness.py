@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
-from functools import partial
+from functools import lru_cache, partial
 
 import jax
 import jax.numpy as jnp
@@ -50,16 +50,24 @@ def worst_pictures(
     radius: levels of 255 that a number may change by. steps: of the search, which begins at a random place; 1 with
     seed None is one step from the picture itself. Labels that the network does not tell apart are read wrong.
     """
-    read, classes = reader(network, attribute), network.settings.classes[attribute]
-    place = jnp.asarray(classifier.lookup(classes, network.spec.attributes[attribute]))[labels]
+    search = search_for(network, attribute, steps)
+    classes, values = network.settings.classes[attribute], network.spec.attributes[attribute]
+    place = jnp.asarray(classifier.lookup(classes, values))[labels]
+    keys = None if seed is None else jax.random.split(jax.random.key(seed), len(images))
+    return jax.tree.map(np.asarray, search(to_signed(images), place, radius / SIGNED, keys))
+
+
+@lru_cache(maxsize=8)
+def search_for(network: FeatureNetwork, attribute: str, steps: int) -> Callable:
+    """(x, place of the right value, radius, keys) -> (worst pictures, whether each is read right), compiled once."""
+    read = reader(network, attribute)
 
     @jitted
-    def search(x: Array, keys: Array | None) -> tuple[Array, Array]:
-        found = worst_within(lambda x: classifier.cross_entropy(read(x), place)[0], x, radius / SIGNED, steps, keys)
+    def search(x: Array, place: Array, radius: Array, keys: Array | None) -> tuple[Array, Array]:
+        found = worst_within(lambda x: classifier.cross_entropy(read(x), place)[0], x, radius, steps, keys)
         return found, read(found).argmax(-1) == place
 
-    keys = None if seed is None else jax.random.split(jax.random.key(seed), len(images))
-    return jax.tree.map(np.asarray, search(to_signed(images), keys))
+    return search
 
 
 def hardened_network(

@@ -22,11 +22,11 @@ REACH = 2.5  # radii that all ascents could go together, so that a search gets f
 def worst_within(
     loss: Callable[[Array], Float[Array, ""]],
     x: Float[Array, "b ..."],
-    radius: float,
+    radius: float | Float[Array, ""],
     steps: int = 1,
     keys: Key[Array, "b"] | None = None,
 ) -> Float[Array, "b ..."]:
-    """Pictures in [-1, 1], no number of which is farther than `radius` from that of x, of the largest loss that is found.
+    """Pictures in [-1, 1] whose numbers are within `radius` of those of x, of the largest loss that is found.
 
     steps: of ascent along the gradient's signs. One without keys is the fast gradient sign method (Goodfellow 2015,
     section 4); several, each followed by a projection onto the ball, are projected gradient descent (Madry 2018,
