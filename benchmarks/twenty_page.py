@@ -46,7 +46,7 @@ ASKING = (
 )
 BY_WORK = (
     "*By work*: given as many operations as ddpm's runs did in their minutes (`benchmarks/twenty_work.py`), on "
-    "one core, with other work beside it and on a slower day, so that its seconds say nothing."
+    "one core, with other work beside it and on a slower day, so that its seconds and samples/s say nothing."
 )
 PEERS = "As many minutes on the same cores, in PyTorch, measured like all others; one seed each."
 
