@@ -22,6 +22,7 @@ from prodgen_jax.training.features import FeatureNetwork, feature_network
 from prodgen_jax.training.fit import fit
 from prodgen_jax.training.recipe import recipe
 from prodgen_jax.training.run import Run
+from prodgen_jax.training.start import begun_with
 from prodgen_jax.training.track import DivergedError
 
 
@@ -54,7 +55,8 @@ def retrain(
     judged = Judged(before, after, gates, network or feature_network(before), judge or control_network(before), seed)
     why = judged.shut_before(verdict)
     if not why:
-        made = recipe(current.config["method"], **current.config["settings"])
+        method = current.config["method"]
+        made = recipe(method, **{**current.config["settings"], **begun_with(current, method)})
         length = {"steps": steps, "minutes": minutes}
         try:
             candidate = fit(made, after, place / "run", **length, seed=seed, start=current, resume=True)

@@ -30,12 +30,14 @@ class Family(NamedTuple):
 
     sampling: those settings that only concern sampling, so that they may still be changed after training.
     teachers: methods of which one must have been trained before, to begin from; none: it may begin from nothing.
+    stages: settings that are the steps of what is learned before all else; 0 where the run that it begins from has it.
     """
 
     settings: type
     build: Callable
     sampling: tuple[str, ...] = ()
     teachers: tuple[str, ...] = ()
+    stages: tuple[str, ...] = ()
 
 
 METHODS = {
@@ -43,7 +45,7 @@ METHODS = {
     "cgan": Family(CGANSettings, cgan),
     "wgan_gp": Family(WGANGPSettings, wgan_gp),
     "stylegan": Family(StyleGANSettings, stylegan, ("truncation",)),
-    "progressive": Family(ProgressiveSettings, progressive),
+    "progressive": Family(ProgressiveSettings, progressive, stages=("phase",)),
     "adagan": Family(AdaGANSettings, adagan),
     "ae": Family(AESettings, ae),
     "vae": Family(VAESettings, vae),
@@ -53,8 +55,8 @@ METHODS = {
     "ddpm": Family(DDPMSettings, ddpm, SAMPLING),
     "edm": Family(EDMSettings, edm, (*SAMPLING, "sigma_min", "sigma_max", "rho")),
     "flow": Family(FlowSettings, flow, SAMPLING),
-    "latent": Family(LatentSettings, latent, SAMPLING),
-    "unclip": Family(UnCLIPSettings, unclip, (*SAMPLING, "prior", "prior_guidance")),
+    "latent": Family(LatentSettings, latent, SAMPLING, stages=("first_stage",)),
+    "unclip": Family(UnCLIPSettings, unclip, (*SAMPLING, "prior", "prior_guidance"), stages=("first_stage",)),
     "pix2pix": Family(Pix2PixSettings, pix2pix),
     "pix2pixhd": Family(Pix2PixHDSettings, pix2pix),
     "srgan": Family(SRGANSettings, pix2pix),

@@ -35,7 +35,7 @@ MEMORY = 0.99  # of the codes' running mean and mean square, per step
 class LatentSettings(FlowSettings):
     """What `--set` reaches of a latent diffusion: a flow's settings, which count codes for pixels, and these."""
 
-    first_stage: int = 2000  # steps that train the autoencoder; all later ones train the denoiser
+    first_stage: int = 2000  # steps that train the autoencoder, 0 where it comes by --from; later ones the denoiser
     code: int = 6  # channels of the map of codes
     code_width: int = 32  # channels of the autoencoder's widest map, over two
     code_lr: float = 3e-3  # Adam's first step size there; it falls to 0 along a cosine
@@ -90,8 +90,8 @@ def follow(extra: dict, z: Float[Array, "b h w d"]) -> dict:
 
 def latent(s: LatentSettings, spec: Spec) -> Method:
     """A flow over the codes of an autoencoder, for pictures of `spec.size` (a multiple of 4, as the network allows)."""
-    if s.first_stage < 1:
-        raise InputError(f"first_stage={s.first_stage}: must be 1 or more steps")
+    if s.first_stage < 0:
+        raise InputError(f"first_stage={s.first_stage}: must be 0 or more steps")
     if s.task:
         raise InputError(f"task={s.task}: codes are drawn from noise alone; leave task empty, or train ddpm with it")
     if s.code_kl < 0 or s.code < 1:
@@ -132,7 +132,7 @@ def latent(s: LatentSettings, spec: Spec) -> Method:
     def validate(params, batch, keys):
         return inner.validate(params, coded(params, params[EXTRA], batch, keys), keys)
 
-    falling = optax.cosine_decay_schedule(s.code_lr, begins)
+    falling = optax.cosine_decay_schedule(s.code_lr, max(begins, 1))
     first = optax.chain(optax.clip_by_global_norm(100.0), optax.adam(falling))
     average = inner.ema[s.network]
     return replace(

@@ -28,7 +28,7 @@ GROWN = "grown"  # in a batch: the level and how much of it there is; in `extra`
 class ProgressiveSettings(DCGANSettings):
     """What `--set` reaches of a progressive GAN: all that a DCGAN has, and this."""
 
-    phase: int = 1600  # steps over which a size is faded in, and over which it then stays; the first only stays
+    phase: int = 1600  # steps that fade a size in, and that it then stays for; the first only stays; 0: as --from ended
 
 
 def restarted(optimizer: optax.GradientTransformation, at: Sequence[int]) -> optax.GradientTransformation:
@@ -58,8 +58,8 @@ def spans(levels: int, phase: int) -> list[tuple[float, float]]:
 
 def progressive(s: ProgressiveSettings, spec: Spec) -> Method:
     """A GAN that grows from 8 px to `spec.size` (16, 32, 64, ... px; at 8 it is a DCGAN)."""
-    if s.phase < 1:
-        raise InputError(f"phase={s.phase}: must be 1 or more steps")
+    if s.phase < 0:
+        raise InputError(f"phase={s.phase}: must be 0 or more steps")
 
     def build(key):
         rngs = nnx.Rngs(params=key)
@@ -73,7 +73,7 @@ def progressive(s: ProgressiveSettings, spec: Spec) -> Method:
 
     def at(level: int, span: tuple[float, float], turn: Turn) -> Turn:
         def loss(params, extra, batch, keys, step):
-            share = jnp.clip((step - span[0]) / s.phase, 0.0, 1.0) if level > 1 else jnp.ones(())
+            share = jnp.clip((step - span[0]) / s.phase, 0.0, 1.0) if level > 1 and s.phase else jnp.ones(())
             photos = seen_at(batch["image"], spec.size, level, share)
             batch = {**batch, "image": photos, GROWN: (level, share)}
             value, (extra, metrics) = turn.loss(params, extra, batch, keys, step)

@@ -37,7 +37,7 @@ class UnCLIPSettings(FlowSettings, TowerSettings):
     """What `--set` reaches of an unCLIP: a flow's settings, which are the decoder's, the towers', and these."""
 
     condition: tuple[str, ...] = (TEXT,)  # text, and nothing else
-    first_stage: int = 2000  # steps that train the towers; all later ones train prior and decoder
+    first_stage: int = 2000  # steps that train the towers, 0 where they come by --from; later ones prior and decoder
     prior: bool = True  # draw a photo's embedding for a line's; false hands the line's own to the decoder
     prior_width: int = 256  # numbers inside the prior
     prior_depth: int = 4  # its blocks
@@ -94,9 +94,9 @@ def check_unclip(s: UnCLIPSettings, spec: Spec) -> None:
         raise InputError(f"condition={','.join(s.condition)}: an unclip is told text alone; leave condition out")
     if s.task:
         raise InputError(f"task={s.task}: an unclip begins from words; leave task empty, or train ddpm with it")
-    for name in ("first_stage", "embedding", "prior_width", "prior_depth"):
-        if getattr(s, name) < 1:
-            raise InputError(f"{name}={getattr(s, name)}: must be 1 or more")
+    for name, least in (("first_stage", 0), ("embedding", 1), ("prior_width", 1), ("prior_depth", 1)):
+        if getattr(s, name) < least:
+            raise InputError(f"{name}={getattr(s, name)}: must be {least} or more")
     if not 0 <= s.prior_guidance < math.inf:
         raise InputError(f"prior_guidance={s.prior_guidance}: must be a number from 0 on; 1 is off")
     check("unclip", s, spec)
@@ -144,7 +144,7 @@ def unclip(s: UnCLIPSettings, spec: Spec) -> Method:
             replace(decode, loss=decoder_turn, span=later),
         ),
         optim={
-            "towers": optax.chain(clipped, optax.adam(optax.cosine_decay_schedule(s.tower_lr, begins))),
+            "towers": optax.chain(clipped, optax.adam(optax.cosine_decay_schedule(s.tower_lr, max(begins, 1)))),
             "prior": optax.chain(clipped, optax.adam(s.prior_lr)),
             **decoder.optim,
         },

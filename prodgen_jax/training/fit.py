@@ -187,7 +187,7 @@ def fit(
     """
     with telling():
         check_numbers(steps, minutes, seed)
-        check_start(made.name, start)
+        check_start(made, start)
         before = start.vocabulary.words if start else ()
         method, split, embedding = method_and_photos(made, prepared, before, encoder)
         check(method, split, made.loop, made.augment, devices)

@@ -1,6 +1,7 @@
 """Where a run begins: from nothing, or from what another run has learned, on another catalogue as well."""
 
 import dataclasses
+import math
 from collections.abc import Mapping, Sequence
 
 import jax
@@ -19,6 +20,7 @@ from prodgen_jax.methods.core import EXTRA, State
 from prodgen_jax.methods.perception import EYE
 from prodgen_jax.nets.vgg import PLACES, WIDTHS
 from prodgen_jax.training.features import eye_of
+from prodgen_jax.training.recipe import Recipe
 from prodgen_jax.training.run import Run
 
 Rows = Mapping[str, tuple[Sequence[str], Sequence[str]]]  # {attribute or text: (values known before, values now)}
@@ -110,20 +112,31 @@ def begun_from(state: State, run: Run, config: dict) -> State:
 def begun_with(run: Run, method: str) -> dict:
     """The settings of a run's method, for one that begins from it. InputError where that cannot be.
 
-    A student takes from its teacher what both have, but for how the teacher was trained and draws.
+    What is learned before all else (`Family.stages`) stays as it is, if the run came to its end. A student takes from
+    its teacher what both have, but for how the teacher was trained and draws.
     """
     was, family = run.config["method"], METHODS[method]
     if was != method and was not in family.teachers:
         raise InputError(f"--from {run.path}: a {was}, and a {method} is to be trained")
     settings = dataclasses.asdict(run.recipe.method)
     if was == method:
-        return settings
+        return settings | dict.fromkeys(family.stages if last_stage(run) else (), 0)
     usual = dataclasses.asdict(family.settings())
     return {k: v for k, v in settings.items() if usual.get(k) == getattr(METHODS[was].settings, k, None)}
 
 
-def check_start(method: str, run: Run | None) -> None:
-    """InputError where a method that learns from another has nothing to begin from."""
-    teachers = METHODS[method].teachers
-    if teachers and run is None:
-        raise InputError(f"{method} learns from a trained {' or '.join(teachers)}: say which by --from RUN")
+def last_stage(run: Run) -> bool:
+    """Whether the run came as far as to the turns that have no end."""
+    return all(turn.span[1] <= run.step for turn in run.method.turns if turn.span[1] < math.inf)
+
+
+def check_start(made: Recipe, run: Run | None) -> None:
+    """InputError where a method that learns from another, or that leaves a stage out, has nothing to begin from."""
+    family = METHODS[made.name]
+    if run is not None:
+        return
+    if family.teachers:
+        raise InputError(f"{made.name} learns from a trained {' or '.join(family.teachers)}: say which by --from RUN")
+    for stage in family.stages:
+        if not getattr(made.method, stage):
+            raise InputError(f"{stage}=0: a {made.name} has it only by --from RUN; else say how many steps it takes")

@@ -12,6 +12,7 @@ from prodgen_jax.methods.latent import Autoencoder, LatentSettings, follow, late
 from prodgen_jax.sampling.sample import sample
 from prodgen_jax.training.fit import fit
 from prodgen_jax.training.loop import loop
+from prodgen_jax.training.start import begun_with
 
 SMALL = {"multipliers": (1,), "attend": (0,), "width": 8, "code_width": 8, "sample_steps": 3}
 
@@ -33,6 +34,18 @@ def test_a_span_s_end_leaves_the_autoencoder_as_it_is(tiny, tiny_recipe):
     same = jax.tree.map(lambda a, b: bool(np.array_equal(a, b)), ends[1], ends[3])
     assert all(jax.tree.leaves(same["autoencoder"])) and all(jax.tree.leaves(same["extra"]))
     assert not all(jax.tree.leaves(same["unet"]))
+
+
+@pytest.mark.slow
+def test_a_run_that_begins_from_another_keeps_its_codes(tiny, tiny_recipe, tmp_path):
+    first = fit(tiny_recipe("latent", first_stage=2, sheet_every=0), tiny, tmp_path / "first", steps=4)
+    made = tiny_recipe("latent", **begun_with(first, "latent"), sheet_every=0)
+    run = fit(made, tiny, tmp_path / "run", steps=2, start=first)
+    same = jax.tree.map(np.array_equal, first.params, run.params)
+    assert made.method.first_stage == 0 and all(jax.tree.leaves((same["autoencoder"], same["extra"])))
+    assert not all(jax.tree.leaves(same["unet"]))
+    with pytest.raises(InputError, match="first_stage=0: a latent has it only by --from RUN"):
+        fit(made, tiny, tmp_path / "alone", steps=1)
 
 
 def test_codes_come_to_a_unit_s_width():
@@ -73,7 +86,7 @@ def test_what_is_asked_for_is_drawn(two_colors, off_color, tiny_recipe, tmp_path
 @pytest.mark.parametrize(
     ("more", "size", "named"),
     [
-        ({"first_stage": 0}, 8, "first_stage=0"),
+        ({"first_stage": -1}, 8, "first_stage=-1"),
         ({"task": "grey"}, 8, "task=grey.*train ddpm"),
         ({"code": 0}, 8, "code=0"),
         ({}, 10, "10 px are not a multiple of 4"),

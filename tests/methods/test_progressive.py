@@ -142,6 +142,12 @@ def test_the_critic_s_optimizer_counts_its_own_turns(grown):
     assert doublings(SIZE) == LEVELS and counts == {"generator": (3, 1), "critic": (5, 2)}
 
 
-def test_no_phase_is_refused(tiny_recipe):
-    with pytest.raises(InputError, match="phase=0"):
-        tiny_recipe("progressive", phase=0).build(Spec(SIZE))
+def test_what_is_grown_already_does_not_grow_again(tiny_recipe):
+    """As in a run that begins from another."""
+    method = tiny_recipe("progressive", phase=0).build(Spec(SIZE))
+    own = len(method.turns) // LEVELS
+    for step in (0, 1, 99):
+        played = due(method, step)
+        assert not any(played[:-own]) and any(played[-own:])
+    with pytest.raises(InputError, match="phase=-1"):
+        tiny_recipe("progressive", phase=-1).build(Spec(SIZE))

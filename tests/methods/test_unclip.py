@@ -122,7 +122,7 @@ def test_words_keep_their_rows_on_another_catalogue(made):
     [
         ({"condition": ("colour",)}, SPEC, "condition=colour: an unclip is told text alone"),
         ({"task": "grey"}, SPEC, "task=grey: an unclip begins from words"),
-        ({"first_stage": 0}, SPEC, "first_stage=0: must be 1 or more"),
+        ({"first_stage": -1}, SPEC, "first_stage=-1: must be 0 or more"),
         ({"prior_guidance": -1.0}, SPEC, "prior_guidance=-1.0: must be a number from 0 on"),
         ({}, Spec(8), "this set has no words to read"),
         ({"multipliers": (1,)}, Spec(12, 3, {}, 5), "12 px are not a multiple of 8"),
