@@ -3,6 +3,7 @@
 python benchmarks/twenty_page.py PREPARED_SET WORK --out docs/results
 
 docs/results/twenty/records/METHOD-SETTINGS-SEED.json   what is kept of each run, and of a peer's (peers/NAME.json)
+docs/results/twenty/times/METHOD-SETTINGS.json          how long a run that was given its work would have taken
 docs/results/twenty/strips/METHOD-SETTINGS.png          the first samples of seed 0, and of each peer
 docs/results/twenty/compare.json                        the table, for notebooks
 """
@@ -13,6 +14,7 @@ import platform
 from collections import defaultdict
 from datetime import date
 from pathlib import Path
+from statistics import median
 
 import jax
 import numpy as np
@@ -46,7 +48,9 @@ ASKING = (
 )
 BY_WORK = (
     "*By work*: given as many operations as ddpm's runs did in their minutes (`benchmarks/twenty_work.py`), on "
-    "one core, with other work beside it and on a slower day, so that its seconds and samples/s say nothing."
+    "one core, with other work beside it and on a slower day, so that its seconds and samples/s say nothing. Equal "
+    "work is not equal time: its steps and ddpm's took turns, alone on all cores (`--time`), and this is what share of "
+    "ddpm's minutes it would have taken."
 )
 PEERS = "As many minutes on the same cores, in PyTorch, measured like all others; one seed each."
 
@@ -107,6 +111,16 @@ def title(record: dict) -> str:
 
 def by_work(record: dict) -> bool:
     return "steps" in record["trial"]["key"]
+
+
+def times(place: Path, stems: dict) -> str:
+    """The share of another method's minutes that a run by work takes, where it was measured."""
+    rows = []
+    for name, stem in stems.items():
+        if (file := place / "times" / f"{stem}.json").exists():
+            shares = json.loads(file.read_text())["shares"]
+            rows.append([name, f"{median(shares):.2f}", f"{min(shares):.2f} to {max(shares):.2f}", len(shares)])
+    return markdown(["method", "share of the minutes", "least to most", "rounds"], rows)
 
 
 def shown(value: object) -> str:
@@ -177,7 +191,7 @@ def main() -> None:
     text = [f"# {minutes:g} minutes on {os.cpu_count()} cores", "", said, ""]
     text += [f"**Note.** {args.note}", ""] if args.note else []
     text += [quality(untold, one), "", price(untold), ""]
-    text += [BY_WORK, ""] if any(map(by_work, every)) else []
+    text += [BY_WORK, "", times(place, stems), ""] if any(map(by_work, every)) else []
     if told:
         text += ["## Told what to draw", "", ASKING, "", asked_table({"methods": told}), "", price(told), ""]
     if peers:
