@@ -52,7 +52,10 @@ BY_WORK = (
     "work is not equal time: its steps and ddpm's took turns, alone on all cores (`--time`), and this is what share of "
     "ddpm's minutes it would have taken."
 )
-PEERS = "As many minutes on the same cores, in PyTorch, measured like all others; one seed each."
+PEERS = (
+    "As many minutes on the same cores, in PyTorch, measured like all others; one seed each. Parameters of the methods "
+    "above: {parameters}."
+)
 
 
 # --- what is kept -------------------------------------------------------------------------------------------------
@@ -195,7 +198,9 @@ def main() -> None:
     if told:
         text += ["## Told what to draw", "", ASKING, "", asked_table({"methods": told}), "", price(told), ""]
     if peers:
-        text += ["## Beside PyTorch", "", PEERS, "", peer_table(peers), ""]
+        counts = {record["name"]: f"{record['name']} {record['trial']['parameters']:,}" for record in every}
+        said = PEERS.format(parameters=", ".join(counts.values()))
+        text += ["## Beside PyTorch", "", said, "", peer_table(peers), ""]
     text += ["## Samples", "", "![samples of each method](twenty/samples.png)", ""]
     (args.out / "twenty.md").write_text("\n".join(text), encoding="utf-8")
 
