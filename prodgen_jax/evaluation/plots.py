@@ -82,7 +82,7 @@ def frontier(points: Sequence[tuple[float, float]]) -> list[tuple[float, float]]
 def leakage_plot(found: Mapping) -> Figure:
     """A record's `control.leakage` as a matrix: rows what was changed, columns what is then read otherwise."""
     names = list(found["moved"])
-    figure, axes = canvas(max(1.6 + 0.9 * len(names), 4.4), 1.3 + 0.55 * (len(names) + 1))
+    figure, axes = canvas(max(1.6 + 0.9 * len(names), 5.2), 1.3 + 0.55 * (len(names) + 1))
     axis, rows = axes[0, 0], [*names, "another seed"]
     table = [[found["moved"][changed][name] for name in names] for changed in names]
     table.append([found["another_seed"][name] for name in names])
