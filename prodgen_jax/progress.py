@@ -1,6 +1,7 @@
 """Progress of long work: one terminal line, or one HTML bar that is updated in place in a notebook.
 
-`PRODGEN_PROGRESS=0` silences it. The notebook's bar leaves a single final state in a rendered page.
+`PRODGEN_PROGRESS=0` silences it. The notebook's bar leaves a single final state in a rendered page, and so do all of a
+cell that say the same: each takes the place of the one before.
 """
 
 import os
@@ -11,6 +12,7 @@ from html import escape
 
 REFRESH_S = 0.25  # seconds between two redraws
 LOG_S = 60.0  # seconds between two lines where the output is a file
+PLACES: dict = {}  # {(a notebook's cell, what its bar says): where the bar is shown}, of the last cell that had one
 
 
 def tell(text: str) -> None:
@@ -25,10 +27,11 @@ def clock(seconds: float) -> str:
     return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
 
 
-def _in_notebook() -> bool:
+def _cell() -> int | None:
+    """The number of the cell that runs, None outside of a notebook."""
     shell = sys.modules.get("IPython")
     instance = shell.get_ipython() if shell else None
-    return instance is not None and instance.__class__.__name__ == "ZMQInteractiveShell"
+    return instance.execution_count if instance.__class__.__name__ == "ZMQInteractiveShell" else None
 
 
 class Progress:
@@ -55,7 +58,7 @@ class Progress:
         """n more units are done; `shown` are values to show beside the bar."""
         self.done += n
         self.shown.update(shown)
-        live = _in_notebook() or sys.stderr.isatty()
+        live = _cell() is not None or sys.stderr.isatty()
         if time.monotonic() - self.drawn >= (REFRESH_S if live else LOG_S):
             self._draw()
 
@@ -79,8 +82,8 @@ class Progress:
         self.drawn = time.monotonic()
         if self.silent:
             return
-        if _in_notebook():
-            self._draw_html()
+        if (cell := _cell()) is not None:
+            self._draw_html(cell)
         elif sys.stderr.isatty():
             full = int(24 * self._part())
             text = f"\r\x1b[2K{self.what} [{'#' * full}{'.' * (24 - full)}] {self.line()}"
@@ -90,7 +93,7 @@ class Progress:
             sys.stderr.write(f"{self.what}: {self.line()}\n")
             sys.stderr.flush()
 
-    def _draw_html(self) -> None:
+    def _draw_html(self, cell: int) -> None:
         from IPython.display import HTML, display
 
         page = HTML(
@@ -98,10 +101,14 @@ class Progress:
             f"<progress max='1' value='{self._part():.3f}' style='width:12em;vertical-align:middle'></progress> "
             f"{escape(self.line())}</div>"
         )
-        if self.display is None:
-            self.display = display(page, display_id=True)
-        else:
+        key = (cell, self.what)
+        self.display = self.display or PLACES.get(key)
+        if self.display is not None:
             self.display.update(page)
+            return
+        for other in [place for place in PLACES if place[0] != cell]:
+            del PLACES[other]
+        self.display = PLACES[key] = display(page, display_id=True)
 
 
 def track(items: Iterable, what: str, total: int | None = None) -> Iterator:
