@@ -19,6 +19,7 @@ from pathlib import Path
 
 import jax
 import numpy as np
+from twenty_page import title
 
 from prodgen_jax import open_prepared
 from prodgen_jax.cli.huge_pages import with_huge_pages
@@ -68,13 +69,13 @@ def main() -> None:
     p.add_argument("work", type=Path)
     p.add_argument("method")
     p.add_argument("--set", action="append", default=[], metavar="KEY=VALUE")
-    p.add_argument("--like", required=True, help="the method whose runs say how much work it is")
+    p.add_argument("--like", required=True, help="the method whose runs, as it comes, say how much work it is")
     p.add_argument("--seed", type=int, default=0)
     p.add_argument("--time", type=int, metavar="ROUNDS", help="no run: how long its steps take beside the other's")
     args = p.parse_args()
     prepared = open_prepared(args.data)
-    trials = [json.loads(file.read_text())["trial"] for file in (KEPT / "records").glob(f"{args.like}-*.json")]
-    trials = [trial for trial in trials if "minutes" in trial["key"]]
+    records = [json.loads(file.read_text()) for file in (KEPT / "records").glob(f"{args.like}-*.json")]
+    trials = [record["trial"] for record in records if title(record) == args.like]
     settings = dict(pair.split("=", 1) for pair in args.set)
     wanted = Comparison((args.method,), minutes=20, samples=5000, settings={args.method: settings})
     made = wanted.check()[args.method]

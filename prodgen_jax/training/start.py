@@ -120,12 +120,12 @@ def begun_with(run: Run, method: str) -> dict:
         raise InputError(f"--from {run.path}: a {was}, and a {method} is to be trained")
     settings = dataclasses.asdict(run.recipe.method)
     if was == method:
-        return settings | dict.fromkeys(family.stages if last_stage(run) else (), 0)
+        return settings | dict.fromkeys(family.stages if at_last_stage(run) else (), 0)
     usual = dataclasses.asdict(family.settings())
     return {k: v for k, v in settings.items() if usual.get(k) == getattr(METHODS[was].settings, k, None)}
 
 
-def last_stage(run: Run) -> bool:
+def at_last_stage(run: Run) -> bool:
     """Whether the run came as far as to the turns that have no end."""
     return all(turn.span[1] <= run.step for turn in run.method.turns if turn.span[1] < math.inf)
 

@@ -70,7 +70,7 @@ def made(request, tiny_recipe):
 
 
 def test_steps_lower_for_tpu_and_cuda(made, lower_steps):
-    """Two periods in one dispatch: a loop on the device, and in it every set of turns that is ever due together."""
+    """Two periods in one dispatch, a loop on the device: of the turns that come first, and of those that come last."""
     method = made.build(SPEC)
     begun = int(max(turn.span[0] for turn in method.turns))  # by then all that has an end has ended
     for step in sorted({0, begun}):
