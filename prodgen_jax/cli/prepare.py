@@ -46,4 +46,6 @@ def run(args: argparse.Namespace) -> None:
     audit = json.loads((done.path / "audit.json").read_text(encoding="utf-8"))
     print(f"columns: {Columns(**done.meta['columns']).describe()}")
     print(f"kept {audit['kept']:,} of {audit['rows']:,} rows; dropped: {audit['dropped'] or 'none'} (see audit.csv)")
+    if found := audit.get("personal"):
+        print(f"personal data taken out: {', '.join(f'{n} {kind}' for kind, n in found.items())} (see audit.csv)")
     print(f"{done.path}: {done.size} px, " + ", ".join(f"{name} {n:,}" for name, n in done.splits.items()))

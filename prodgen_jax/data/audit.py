@@ -1,4 +1,4 @@
-"""What became of each row: audit.json counts, audit.csv lists everything that was not kept, with its reason."""
+"""What became of each row: audit.json counts, audit.csv lists everything that was not kept as it was, and why."""
 
 import csv
 import json
@@ -10,7 +10,7 @@ ORPHAN = "orphan photo"
 
 
 class Drop(NamedTuple):
-    """A row of the product list that was not kept. row: its number there."""
+    """A row of the product list that was not kept, or not as it was. row: its number there."""
 
     row: int
     id: str
@@ -19,7 +19,9 @@ class Drop(NamedTuple):
     detail: str
 
 
-def write_audit(folder: Path, rows: int, dropped: list[Drop], orphans: list[str], extra: dict) -> None:
+def write_audit(
+    folder: Path, rows: int, dropped: list[Drop], changed: list[Drop], orphans: list[str], extra: dict
+) -> None:
     """Write both files; `rows` is the number of rows in the product list, `extra` goes into audit.json."""
     counts = Counter(drop.reason for drop in dropped)
     record = {
@@ -35,4 +37,5 @@ def write_audit(folder: Path, rows: int, dropped: list[Drop], orphans: list[str]
         lines = csv.writer(file)
         lines.writerow(Drop._fields)
         lines.writerows(dropped)
+        lines.writerows(changed)
         lines.writerows(("", "", name, ORPHAN, "no row names it") for name in orphans)

@@ -19,6 +19,7 @@ from prodgen_jax.data.audit import Drop, write_audit
 from prodgen_jax.data.clean import THUMB, BadPhoto, Photo
 from prodgen_jax.data.columns import Columns, known
 from prodgen_jax.data.looked import look_on_beam
+from prodgen_jax.data.personal import cleaned, counted
 from prodgen_jax.data.prepared import PreparedSet, open_prepared, write_meta, write_split
 from prodgen_jax.data.source import Row, Source, open_source
 from prodgen_jax.data.split import assign, join_groups
@@ -87,13 +88,17 @@ def _build(folder: Path, catalogue: Source, request: dict, beam: str | None) -> 
     begun = time.monotonic()
     columns, size = catalogue.columns, request["size"]
     kept, dropped = keep(catalogue, size, folder, beam)
+    listed, numbers, _ = _with_ids(catalogue)
+    read = (*filter(None, [columns.text]), *columns.attributes)
+    rows_of = dict(zip((row[columns.id] for row in listed), numbers, strict=True))
+    said, personal = cleaned(kept.rows, read, columns.id, columns.image, rows_of)
     hashes = near.perceptual_hash(kept.thumbs)
     pairs = near.near_pairs(kept.thumbs, hashes)
     ids = [row[columns.id] for row in kept.rows]
     groups = join_groups(ids, [row[columns.group] if columns.group else "" for row in kept.rows], pairs)
     splits = assign(groups, request["validation"], request["test"], request["seed"])
-    values, labels = encode(kept.rows, columns.attributes)
-    text = [shortened(row[columns.text]) if columns.text else "" for row in kept.rows]
+    values, labels = encode(said, columns.attributes)
+    text = [shortened(row[columns.text]) if columns.text else "" for row in said]
     strings = [np.array(column, dtype=np.str_) for column in (ids, text, groups)]
     digest = hashlib.sha256()
     for name, rows in splits.items():
@@ -104,8 +109,9 @@ def _build(folder: Path, catalogue: Source, request: dict, beam: str | None) -> 
     write_tfds(prepared, folder / "tfds", beam)
     shutil.rmtree(folder / "scratch")
     extra = {"splits": counts, "columns": _listed(columns), "near_duplicates": _near_summary(len(ids), pairs)}
-    orphans = catalogue.orphans(_with_ids(catalogue)[0])
-    write_audit(folder, len(catalogue.table.rows) + len(catalogue.table.malformed), dropped, orphans,
+    extra |= {"personal": counted(personal)} if personal else {}
+    orphans = catalogue.orphans(listed)
+    write_audit(folder, len(catalogue.table.rows) + len(catalogue.table.malformed), dropped, personal, orphans,
                 {**extra, "seconds": round(time.monotonic() - begun, 1)})  # fmt: skip
     write_meta(prepared, {"source": catalogue.table.name, "seed": request["seed"],
                          "columns": _listed(columns), "request": request})  # fmt: skip
