@@ -55,7 +55,9 @@ def order(
     return rows
 
 
-def order_of(split: Split, batch: int, seed: int, part: slice) -> Callable[[int], Int[np.ndarray, "b ..."]]:
+def order_of(
+    split: Split, batch: int, seed: int, part: slice = slice(None)
+) -> Callable[[int], Int[np.ndarray, "b ..."]]:
     """step -> its rows of the split [b]; of its domains [b d], each with an order and epochs of its own."""
     if not split.domains:
         return order(len(split), batch, seed, part)
@@ -103,15 +105,15 @@ def stream(split: Split, rows: Callable, threads: int = 4) -> Feed:
     return Feed(None, batches)
 
 
-def open_feed(split: Split, batch: int, seed: int, route: str, memory: int, part: slice = slice(None)) -> Feed:
-    """route: resident, stream, or auto: resident where the pictures take at most `memory` bytes.
+def open_feed(split: Split, rows: Callable, route: str, memory: int) -> Feed:
+    """rows: step -> what belongs to this process of its batch, as `order_of` has it.
 
-    part: of each batch, what belongs to this process.
+    route: resident, stream, or auto: resident where the pictures take at most `memory` bytes.
     """
     check_route(split, route)
     if route == "auto":
         route = "resident" if split.images.nbytes <= memory else "stream"
-    return ROUTES[route](split, order_of(split, batch, seed, part))
+    return ROUTES[route](split, rows)
 
 
 ROUTES = {"resident": resident, "stream": stream}

@@ -24,6 +24,7 @@ from prodgen_jax.training.hosts import agree, check_same_on_all, from_first, lea
 from prodgen_jax.training.keeper import Clock, Follower, Keeper, Sheets
 from prodgen_jax.training.lock import alone
 from prodgen_jax.training.loop import Tick, check, loop
+from prodgen_jax.training.privacy import check_secret
 from prodgen_jax.training.recipe import FitSettings, Recipe
 from prodgen_jax.training.run import BEST, Run, config_of, open_run, use_compilation_cache
 from prodgen_jax.training.start import check_start, first_state
@@ -187,6 +188,7 @@ def fit(
     """
     with telling():
         check_numbers(steps, minutes, seed)
+        check_secret(made.loop.dp_noise, seed)
         check_start(made, start)
         before = start.vocabulary.words if start else ()
         method, split, embedding = method_and_photos(made, prepared, before, encoder)

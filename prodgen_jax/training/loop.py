@@ -1,6 +1,6 @@
 """The one training loop: it plays steps and hands each state on; what to log or save is its caller's business."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import islice
 from typing import NamedTuple
@@ -10,12 +10,14 @@ import numpy as np
 from jax import Array
 
 from prodgen_jax.data.augment import AugmentSettings, check_labels_survive
-from prodgen_jax.data.loader import Feed, check_route, make_batch, open_feed
+from prodgen_jax.data.loader import Feed, check_route, make_batch, open_feed, order_of
 from prodgen_jax.data.prepared import Split
 from prodgen_jax.errors import InputError
 from prodgen_jax.methods.core import Method, State, init_state
+from prodgen_jax.methods.private import private
 from prodgen_jax.training.accumulate import accumulated
 from prodgen_jax.training.parallel import WAYS, compile_steps, first, here, host_rows, period, pick_devices, share
+from prodgen_jax.training.privacy import check_private, drawn_by_coins, marked, places_for
 
 POLICIES = ("stop", "skip")
 
@@ -31,6 +33,8 @@ class LoopSettings:
     accumulate: int = 1  # parts that a device's share of a batch is played in, one after the other, to save memory
     parallel: str = "pmap"  # how devices play together: pmap or shard_map, with the same result
     nan: str = "stop"  # where a loss or gradient is no number: stop the run, or skip the step
+    dp_noise: float = 0.0  # of DP-SGD: the noise's deviation, in clips, and `batch` is then a mean; 0: without it
+    dp_clip: float = 1.0  # of DP-SGD: the largest norm of one photo's gradient
 
 
 class Tick(NamedTuple):
@@ -57,6 +61,8 @@ def check(
     check_route(split, settings.route)
     check_labels_survive(augment, method.conditions)
     check_rhythm(method, settings, len(chosen))
+    if settings.dp_noise:
+        check_private(method, settings.dp_noise, settings.dp_clip, settings.accumulate, settings.route)
     for name, known in (("parallel", WAYS), ("nan", POLICIES)):
         if getattr(settings, name) not in known:
             raise InputError(f"{name}={getattr(settings, name)} is not known; choose {' or '.join(known)}")
@@ -95,6 +101,22 @@ def dispatches(
         step += count
 
 
+def drawing(
+    method: Method, split: Split, settings: LoopSettings, make: Callable, seed: int, devices: int
+) -> tuple[Method, Callable, Callable]:
+    """(the method, how its batches are made, step -> the rows of this process): as they are, or by DP-SGD."""
+    photos, batch = len(split), settings.batch
+    if not settings.dp_noise:
+        return method, make, order_of(split, batch, seed, own_rows(batch))
+    places = places_for(photos, batch, devices)
+    rows = drawn_by_coins(photos, batch, seed, places, own_rows(places))
+    return private(method, settings.dp_noise, settings.dp_clip, min(batch, photos)), marked(make), rows
+
+
+def own_rows(batch: int) -> slice:
+    return host_rows(batch, jax.process_count(), jax.process_index())
+
+
 def loop(
     method: Method,
     split: Split,
@@ -112,14 +134,14 @@ def loop(
     what must last. InputError where settings do not fit the method, the labels or the devices.
     """
     chosen = check(method, split, settings, augment, devices)
-    own = host_rows(settings.batch, jax.process_count(), jax.process_index())
-    feed = open_feed(split, settings.batch, seed, settings.route, settings.resident_mb * 2**20, own)
+    method, make, rows = drawing(method, split, settings, make_batch(augment), seed, len(chosen))
+    feed = open_feed(split, rows, settings.route, settings.resident_mb * 2**20)
     state = init_state(method, jax.random.key(seed)) if state is None else state
     way, on_cpu = WAYS[settings.parallel], chosen[0].platform == "cpu"
     start, state = int(state.step), way.replicate(state, chosen)
     shared = None if feed.shared is None else way.replicate(feed.shared, chosen)
     method = accumulated(method, settings.accumulate, unroll=on_cpu)
-    run = compile_steps(method, make_batch(augment), chosen, shared is not None, way, settings.nan == "skip")
+    run = compile_steps(method, make, chosen, shared is not None, way, settings.nan == "skip")
     for step, source, rows in dispatches(feed, start, stop, settings.steps_per_dispatch, len(here(chosen))):
         state, metrics, bad = run(step, state, source if shared is None else shared, rows)
         if on_cpu and len(chosen) > 1:  # virtual devices: queued all-reduces may starve each other's threads and abort

@@ -21,6 +21,7 @@ from prodgen_jax.methods.consistency import TEACHER
 from prodgen_jax.methods.core import Method, Params, State, init_state
 from prodgen_jax.methods.spec import choose
 from prodgen_jax.training.checkpoint import Checkpoints
+from prodgen_jax.training.privacy import spent
 from prodgen_jax.training.recipe import Recipe, recipe
 from prodgen_jax.training.track import read_metrics
 from prodgen_jax.training.weights import (
@@ -36,7 +37,8 @@ from prodgen_jax.training.weights import (
 
 BEST = "best"  # the folder of the best checkpoint
 CONFIG = ("method", "settings", "size", "attributes", "fingerprint", "seed", "versions")
-LATER = {"words": [], "start": None, EMBEDDING: 0}  # what a config.json may be without, and what that means
+PHOTOS = "photos"  # how many a private run learned from, which its promise depends on
+LATER = {"words": [], "start": None, EMBEDDING: 0, PHOTOS: 0}  # what a config.json may be without, and what that means
 
 
 def config_of(made: Recipe, prepared: PreparedSet, seed: int, start: "Run | None" = None, embedding: int = 0) -> dict:
@@ -54,6 +56,7 @@ def config_of(made: Recipe, prepared: PreparedSet, seed: int, start: "Run | None
         "start": start and str(start.path),
         "versions": {name: version(name) for name in ("jax", "flax", "optax")},
         **({EMBEDDING: embedding} if embedding else {}),
+        **({PHOTOS: prepared.splits["train"]} if made.loop.dp_noise else {}),
     }
 
 
@@ -145,6 +148,14 @@ class Run:
         return best if best and best["step"] else None
 
     @property
+    def promise(self) -> dict[str, float] | None:
+        """{"epsilon", "delta"} of a run trained by DP-SGD, for the photos of its own set; None of any other run."""
+        if not self.config.get(PHOTOS):
+            return None
+        made = self.recipe.loop
+        return spent(self.config[PHOTOS], made.batch, made.dp_noise, self.step)
+
+    @property
     def metrics(self) -> list[dict]:
         return read_metrics(self.path / "metrics.jsonl")
 
@@ -157,7 +168,8 @@ def drawing(params: Params) -> Params:
 def export(run: Run, path: str | Path, numbers: str = "bf16", settings: Mapping | None = None) -> None:
     """The run's averaged parameters and all that builds its method again, as one file that `open_run` opens.
 
-    numbers: bf16, fp32 or int8. settings: of sampling, in the place of the run's own. InputError as `sampling_with`'s.
+    numbers: bf16, fp32 or int8. settings: of sampling, in the place of the run's own. A private run's file does not
+    tell its seed, by which its noise could be taken away. InputError as `sampling_with`'s.
     """
     choose(NUMBERS, numbers, "numbers")
     if settings:
@@ -166,6 +178,8 @@ def export(run: Run, path: str | Path, numbers: str = "bf16", settings: Mapping 
     begun = run.config["start"] and Path(run.config["start"]).name  # where it lay is nobody's business
     how = {name: Path(value).name if name == "eye" else value for name, value in made.settings().items()}
     facts = {**run.config, "settings": how, "start": begun, "step": run.step, "seconds": run.seconds}
+    if run.promise:
+        del facts["seed"]
     save_weights(path, drawing(run.params), facts, numbers)
 
 

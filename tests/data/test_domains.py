@@ -8,7 +8,7 @@ import pytest
 from prodgen_jax.data.augment import AugmentSettings
 from prodgen_jax.data.domains import in_domains, rows_of
 from prodgen_jax.data.images import to_signed
-from prodgen_jax.data.loader import make_batch, open_feed
+from prodgen_jax.data.loader import make_batch, open_feed, order_of
 from prodgen_jax.errors import InputError
 
 RED_SHOES, BLUE = {"type": "shoe", "colour": "red"}, {"colour": "blue"}
@@ -27,8 +27,8 @@ def test_rows_have_the_values_and_no_other_row_has(tiny):
 
 
 def test_an_example_is_a_photo_of_each_domain_by_either_route(tiny, split):
-    feeds = [open_feed(split, 8, 0, route, 0).batches(3) for route in ("resident", "stream")]
-    whole = open_feed(split, 8, 0, "resident", 0).shared
+    feeds = [open_feed(split, order_of(split, 8, 0), route, 0).batches(3) for route in ("resident", "stream")]
+    whole = open_feed(split, order_of(split, 8, 0), "resident", 0).shared
     for (_, rows), (own, every) in islice(zip(*feeds, strict=True), 4):
         assert rows.shape == (8, 2) and (own["image"][every] == whole["image"][rows]).all()
         assert (split.labels["type"][rows[:, 0]] == 1).all() and (split.labels["colour"][rows] == [0, 1]).all()
@@ -39,7 +39,9 @@ def test_domains_are_drawn_apart(tiny):
     reds = {"colour": "red"}
     split = in_domains(tiny.split("train"), tiny, (reds, BLUE))
     n = [len(rows) for rows in split.domains]
-    rows = np.concatenate([rows for _, rows in islice(open_feed(split, 10, 0, "resident", 0).batches(0), 40)])
+    rows = np.concatenate(
+        [rows for _, rows in islice(open_feed(split, order_of(split, 10, 0), "resident", 0).batches(0), 40)]
+    )
     for i in range(2):
         assert (np.sort(rows[: n[i], i]) == split.domains[i]).all()
     assert len({tuple(pair) for pair in rows.tolist()}) > 0.5 * min(400, n[0] * n[1])
@@ -48,7 +50,7 @@ def test_domains_are_drawn_apart(tiny):
 def test_photos_of_an_example_are_augmented_by_themselves(tiny, split):
     import jax
 
-    source, rows = open_feed(split, 8, 0, "resident", 0).shared, np.zeros((8, 2), np.int32)
+    source, rows = open_feed(split, order_of(split, 8, 0), "resident", 0).shared, np.zeros((8, 2), np.int32)
     keys = jax.random.split(jax.random.key(0), 8)
     plain = make_batch(AugmentSettings(flip=False))(source, rows, keys)
     assert plain["image"].shape == (8, 2, 8, 8, 3) and plain["label"]["type"].shape == (8, 2)

@@ -8,7 +8,7 @@ import pytest
 
 from prodgen_jax.data.augment import AugmentSettings
 from prodgen_jax.data.images import to_signed
-from prodgen_jax.data.loader import make_batch, open_feed, order
+from prodgen_jax.data.loader import make_batch, open_feed, order, order_of
 from prodgen_jax.data.prepared import Split
 from prodgen_jax.errors import InputError
 
@@ -51,7 +51,7 @@ def test_the_position_is_the_step_alone():
 
 
 def test_both_routes_give_the_same_batches_from_any_start(split):
-    resident, stream = (open_feed(split, BATCH, 0, route, 0) for route in ("resident", "stream"))
+    resident, stream = (open_feed(split, order_of(split, BATCH, 0), route, 0) for route in ("resident", "stream"))
     assert stream.shared is None and resident.shared is not None
     for start in (0, 7):
         wanted = batches(resident, start, 6)
@@ -61,15 +61,15 @@ def test_both_routes_give_the_same_batches_from_any_start(split):
 
 def test_auto_keeps_what_fits_on_the_device(split):
     size = split.images.nbytes
-    assert open_feed(split, BATCH, 0, "auto", size).shared is not None
-    assert open_feed(split, BATCH, 0, "auto", size - 1).shared is None
+    assert open_feed(split, order_of(split, BATCH, 0), "auto", size).shared is not None
+    assert open_feed(split, order_of(split, BATCH, 0), "auto", size - 1).shared is None
 
 
 def test_labels_follow_their_pictures(split):
     """Mirrored, moved and turned, a picture of one value is that value still, and so is its label."""
     made = make_batch(AugmentSettings(flip=True, rotate=45, shift=0.3, zoom=0.3))
     rows = np.array([3, 9, 3, 0])
-    source = open_feed(split, BATCH, 0, "resident", 0).shared
+    source = open_feed(split, order_of(split, BATCH, 0), "resident", 0).shared
     batch = jax.jit(made)(source, rows, jax.random.split(jax.random.key(0), 4))
     np.testing.assert_allclose(batch["image"], to_signed(split.images[rows]), atol=1e-5)
     assert batch["label"]["row"].tolist() == rows.tolist() and batch["label"]["odd"].tolist() == [1, 1, 1, 0]
@@ -77,7 +77,7 @@ def test_labels_follow_their_pictures(split):
 
 def test_unknown_routes_and_empty_splits(split):
     with pytest.raises(InputError, match="route=disk is not known; choose resident, stream or auto"):
-        open_feed(split, BATCH, 0, "disk", 0)
+        open_feed(split, order_of(split, BATCH, 0), "disk", 0)
     none = Split(split.images[:0], {}, *[split.ids[:0]] * 3)
     with pytest.raises(InputError, match="no pictures"):
-        open_feed(none, BATCH, 0, "auto", 0)
+        open_feed(none, order_of(none, BATCH, 0), "auto", 0)

@@ -11,7 +11,7 @@ import jax
 import numpy as np
 import pytest
 
-from prodgen_jax.data.loader import open_feed, order
+from prodgen_jax.data.loader import open_feed, order, order_of
 from prodgen_jax.errors import InputError
 from prodgen_jax.training.hosts import agree, leads, read, telling
 from prodgen_jax.training.parallel import host_rows, share
@@ -159,12 +159,12 @@ def test_a_stream_reads_its_own_rows_alone(tiny):
             return split.images[rows]
 
     watched = replace(split, images=Images())
-    source, indices = next(open_feed(watched, 8, 0, "stream", 0, host_rows(8, 2, 1)).batches(0))
+    source, indices = next(open_feed(watched, order_of(watched, 8, 0, host_rows(8, 2, 1)), "stream", 0).batches(0))
     assert source["image"].shape[0] == len(indices) == 4 and read_rows
-    order_of_second = order(len(split), 8, 0, host_rows(8, 2, 1))
-    wanted = {tuple(order_of_second(step)) for step in range(64)}  # it reads ahead, in threads
+    rows_of_second = order(len(split), 8, 0, host_rows(8, 2, 1))
+    wanted = {tuple(rows_of_second(step)) for step in range(64)}  # it reads ahead, in threads
     assert {tuple(rows) for rows in list(read_rows)} <= wanted
-    np.testing.assert_array_equal(order_of_second(0), order(len(split), 8, 0)(0)[4:])
+    np.testing.assert_array_equal(rows_of_second(0), order(len(split), 8, 0)(0)[4:])
 
 
 @pytest.mark.parametrize(

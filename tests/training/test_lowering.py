@@ -12,9 +12,11 @@ from prodgen_jax.data.captions import PHRASINGS, TEXT, unsaid
 from prodgen_jax.data.loader import make_batch
 from prodgen_jax.methods import METHODS, Spec
 from prodgen_jax.methods.core import init_state
+from prodgen_jax.methods.private import private
 from prodgen_jax.methods.samplers import Kept
 from prodgen_jax.training.accumulate import accumulated
 from prodgen_jax.training.parallel import Way, compile_steps, period, pick_devices, shard_mapped
+from prodgen_jax.training.privacy import marked
 
 PLATFORMS = ("tpu", "cuda")
 SPEC = Spec(8, 3, {"type": 3, "colour": 2}, words=9)
@@ -24,6 +26,7 @@ VARIANTS = [
     *((name, {}) for name in METHODS),
     ("dcgan", {"spectral": True, "stddev_group": 2, "diffaugment": "color,translation,cutout"}),
     ("vae", {"flow": 2, "accumulate": 2, "nan": "skip", **MOVED}),
+    ("vae", {"dp_noise": 1.0}),
     ("ddpm", {"condition": "type,colour", "guidance": 2.0, "sampler": "ancestral"}),
     ("edm", {"condition": "type,text", "guidance": 2.0}),
     ("flow", {"network": "dit", "condition": "text", "dit_width": 16, "dit_depth": 1, "dit_heads": 2, "remat": True}),
@@ -56,7 +59,9 @@ def lower_steps():
         state = shapes(jax.eval_shape(lambda: init_state(method, jax.random.key(0))), 1)
         method = accumulated(method, made.loop.accumulate, unroll=False)  # as on every platform but CPU
         way, skip = Way(None, lowering), made.loop.nan == "skip"
-        run = compile_steps(method, make_batch(made.augment), pick_devices(1), True, way, skip)
+        make, noise = make_batch(made.augment), made.loop.dp_noise
+        method, make = (private(method, noise, 1.0, BATCH), marked(make)) if noise else (method, make)
+        run = compile_steps(method, make, pick_devices(1), True, way, skip)
         photos = (len(method.domains),) if method.domains else ()
         return run(step, state, shapes(source, 1), jax.ShapeDtypeStruct((1, k, BATCH, *photos), jnp.int32))
 
