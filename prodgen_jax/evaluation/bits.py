@@ -5,6 +5,7 @@ any kind that have one stand in one table. It says little about how samples look
 """
 
 import numpy as np
+from jaxtyping import Float, Int
 
 from prodgen_jax.data.images import to_signed
 from prodgen_jax.data.prepared import PreparedSet
@@ -31,10 +32,19 @@ def bits_report(run: Run, prepared: PreparedSet, against: str = "test", seed: in
 
     Where a run is conditional, it is told what the table says of each photo. InputError as `check_bits`'s.
     """
+    photos = prepared.splits[against]
+    n = min(PHOTOS, photos)
+    bits = bits_of(run, prepared, against, np.linspace(0, photos - 1, n).astype(int), seed)
+    half = 1.96 * bits.std(ddof=1) / np.sqrt(n) if n > 1 else 0.0
+    return {"mean": float(bits.mean()), "half": float(half), "photos": n}
+
+
+def bits_of(
+    run: Run, prepared: PreparedSet, part: str, some: Int[np.ndarray, "n"], seed: int = 0
+) -> Float[np.ndarray, "n"]:
+    """Bits for each number of some rows of a split, as `bits_report` counts them."""
     check_bits(run)
-    photos = prepared.split(against)
-    n = min(PHOTOS, len(photos))
-    some = np.linspace(0, len(photos) - 1, n).astype(int)
+    photos, n = prepared.split(part), len(some)
     images = np.asarray(photos.images[some])
     cond = spoken(run, prepared, {a: photos.labels[a][some].astype(np.int32) for a in askable(run, prepared)})
     measure, found, params = jitted(run.method.bits), [], run.params
@@ -45,6 +55,4 @@ def bits_report(run: Run, prepared: PreparedSet, against: str = "test", seed: in
             batch = {"image": to_signed(images[rows]), "label": label}
             found.append(np.asarray(measure(params, batch, image_keys(seed, start, len(rows)))))
             bar.advance(min(portion(), n - start))
-    bits = np.concatenate(found)[:n].astype(float)
-    half = 1.96 * bits.std(ddof=1) / np.sqrt(n) if n > 1 else 0.0
-    return {"mean": float(bits.mean()), "half": float(half), "photos": n}
+    return np.concatenate(found)[:n].astype(float)

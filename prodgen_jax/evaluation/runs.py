@@ -11,6 +11,7 @@ from prodgen_jax.errors import InputError
 from prodgen_jax.evaluation.bits import bits_report, check_bits
 from prodgen_jax.evaluation.control import as_in_training, control_network, leakage, spoken, unseen_pairs
 from prodgen_jax.evaluation.evaluate import FORMAT, about, check_splits, describe, evaluate, made_with
+from prodgen_jax.evaluation.membership import check_membership, membership_report
 from prodgen_jax.evaluation.translation import paired_report, translated
 from prodgen_jax.evaluation.unpaired import unpaired_lines, unpaired_report
 from prodgen_jax.sampling.sample import draw, sample
@@ -28,9 +29,17 @@ def draw_asked(run: Run, prepared: PreparedSet, n: int, seed: int) -> tuple[UInt
 
 
 def evaluate_run(
-    run: Run, prepared: PreparedSet, *, n: int = 2000, seed: int = 0, bits: bool = False, **options
+    run: Run,
+    prepared: PreparedSet,
+    *,
+    n: int = 2000,
+    seed: int = 0,
+    bits: bool = False,
+    member: bool = False,
+    **options,
 ) -> tuple[dict, np.ndarray]:
-    """(the record of n samples, the samples). options: `evaluate`'s. bits: also what held-out photos cost.
+    """(the record of n samples, the samples). options: `evaluate`'s. bits: also what held-out photos cost. member: also
+    whether it gives away which photos it learned from.
 
     A conditional run's record says what leaks; that of a run that begins from pictures, how close it came to the
     held-out photos that it was shown a part of. One that learned without pairs has a record of its own, in which
@@ -44,11 +53,14 @@ def evaluate_run(
         raise InputError(f"{run.path}: is for {run.spec.size} px, {prepared.path} has pictures of {prepared.size} px")
     if bits:
         check_bits(run)
+    if member:
+        check_membership(run, prepared, options.get("against", "test"))
     if run.method.domains:
         return without_pairs(run, prepared, seed, **options)
     against = options.get("against", "test")
     check_splits(prepared, against)
     cost = {"bits_per_dim": bits_report(run, prepared, against, seed)} if bits else {}
+    cost |= {"membership": membership_report(run, prepared, against, seed)} if member else {}
     pairs = translated(run, prepared, against, n, seed) if run.method.source is not None else None
     images, asked = (pairs.made, pairs.asked) if pairs else draw_asked(run, prepared, n, seed)
     judge = (options.pop("judge", None) or control_network(prepared)) if asked else None
@@ -111,6 +123,10 @@ def in_words(record: dict) -> list[str]:
         lines.append(f"{name}: {said}")
     if "bits_per_dim" in record:
         lines.append("bits/dim {mean:.3f} +- {half:.3f} on {photos} held-out photos".format(**record["bits_per_dim"]))
+    if "membership" in record:
+        said = "training photos told from held-out ones by {by}: AUC {auc:.3f} +- {half:.3f}, "
+        said += "{hits:.1%} of them named at {false_alarms:.0%} false alarms"
+        lines.append(said.format(**record["membership"]))
     if "paired" in record:
         found = record["paired"]
         psnr, fcd = ({who: found[who][key] for who in ("made", "source", "mean")} for key in ("psnr_db", "fcd"))

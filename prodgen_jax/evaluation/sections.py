@@ -131,6 +131,18 @@ def useful(record: Mapping) -> list[str] | None:
     return ["<h2>What are the samples worth to a classifier?</h2>", f"<p>{said}</p>", html_table(head, rows)]
 
 
+def membership(record: Mapping) -> list[str] | None:
+    found = record.get("membership")
+    if not found:
+        return None
+    said = (
+        f"{found['photos']:,} training photos and as many held-out ones, ranked by {found['by']}: a training photo "
+        f"stands above a held-out one in {found['auc']:.1%} ± {found['half']:.1%} of all pairs (a coin: 50 %), and "
+        f"{found['hits']:.1%} of them are named where {found['false_alarms']:.0%} of the others are named falsely."
+    )
+    return ["<h2>Does the model give away what it learned from?</h2>", f"<p>{said}</p>"]
+
+
 def categories(record: Mapping) -> list[str]:
     found = record["categories"]
     largest = sorted(found["measured"].items(), key=lambda item: -item[1]["n"]["samples"])[:MOST_ROWS]
@@ -169,7 +181,7 @@ def style(record: Mapping) -> list[str]:
     ]
 
 
-SECTIONS = (yardstick, self_test, fid, control, useful, categories, shop, style)
+SECTIONS = (yardstick, self_test, fid, control, membership, useful, categories, shop, style)
 
 
 def sections(record: Mapping) -> list[str]:
