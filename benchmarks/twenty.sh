@@ -22,13 +22,15 @@ done
 [ -z "$methods" ] ||
     prodgen compare "$data" --methods "$methods" --seeds "$seeds" --minutes 20 -n 5000 --out "$work" "${@:5}"
 if [ -n "${PEER:-}" ]; then
-    denoiser() { # NAME options...
+    denoiser() { # NAME SEED options...
         [ -e "$kept/peers/$1.json" ] || [ -e "$work/peer/$1.npz" ] ||
             "$PEER" "$here/diffusers_ddpm.py" --data "$data" --minutes 20 --samples 5000 --width 32 --batch 32 \
-                --lr 5e-4 --patch 2 "${@:2}" --out "$work/peer/$1.npz"
+                --lr 5e-4 --patch 2 --seed "$2" "${@:3}" --out "$work/peer/$1.npz"
     }
-    denoiser diffusers
-    denoiser diffusers-v --target v_prediction --schedule squaredcos_cap_v2
+    denoiser diffusers 0
+    for seed in 0 1 2; do
+        denoiser "diffusers-v$([ $seed = 0 ] || echo -$seed)" $seed --target v_prediction --schedule squaredcos_cap_v2
+    done
     [ -e "$kept/peers/dcgan.json" ] || [ -e "$work/peer/dcgan.npz" ] ||
         "$PEER" "$here/torch_dcgan.py" --data "$data" --minutes 20 --samples 5000 --out "$work/peer/dcgan"
     for samples in "$work"/peer/*.npz; do

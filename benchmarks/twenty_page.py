@@ -4,7 +4,7 @@ python benchmarks/twenty_page.py PREPARED_SET WORK --out docs/results
 
 docs/results/twenty/records/METHOD-SETTINGS-SEED.json   what is kept of each run, and of a peer's (peers/NAME.json)
 docs/results/twenty/times/METHOD-SETTINGS.json          how long a run that was given its work would have taken
-docs/results/twenty/strips/METHOD-SETTINGS.png          the first samples of seed 0, and of each peer
+docs/results/twenty/strips/METHOD-SETTINGS.png          the first samples of seed 0, of each peer as well
 docs/results/twenty/compare.json                        the table, for notebooks
 """
 
@@ -53,8 +53,8 @@ BY_WORK = (
     "ddpm's minutes it would have taken."
 )
 PEERS = (
-    "As many minutes on the same cores, in PyTorch, measured like all others; one seed each. Parameters of the methods "
-    "above: {parameters}."
+    "As many minutes on the same cores, in PyTorch, measured like all others; where no seconds stand, as many steps as "
+    "the same network made in them. Parameters of the methods above: {parameters}."
 )
 
 
@@ -83,7 +83,8 @@ def keep_peers(work: Path, place: Path) -> None:
         peer, record = (json.loads(file.read_text()) for file in (work / "peer" / f"{name}.json", measured))
         slim = {key: record[key] for key in KEPT if key in record} | {"peer": peer, "day": str(date.today())}
         write(place / "peers" / f"{name}.json", slim)
-        strip(np.load(work / "peer" / f"{name}.npz")["images"][:COLUMNS], place / "strips" / f"{name}.png")
+        if peer["settings"]["seed"] == 0:
+            strip(np.load(work / "peer" / f"{name}.npz")["images"][:COLUMNS], place / "strips" / f"{name}.png")
 
 
 def write(file: Path, what: dict) -> None:
@@ -138,14 +139,22 @@ def summary(rows: list[dict], tried: int) -> dict:
     return found | ({"ratio": ratio} if ratio else {})
 
 
-def peer_table(peers: dict[str, dict]) -> str:
+def peer_table(peers: dict[str, list[dict]]) -> str:
     rows = []
-    for name, at in peers.items():
-        said, found = at["peer"], at["samples"]
-        quality = (f"{found[key]:.3g}" for key in SHOWN.values())
-        timed = "" if said["settings"].get("steps") else f"{said['seconds']:.0f}"  # its steps were given: no budget
-        rows.append([name, f"{said['parameters']:,}", *quality, f"{said['steps']:,}", timed])
-    return markdown(["samples of", "parameters", *SHOWN, "steps", "s"], rows)
+    for name, seeds in peers.items():
+        said, found = (
+            seeds[0]["peer"],
+            {key: over_seeds([at["samples"][key] for at in seeds]) for key in SHOWN.values()},
+        )
+        given = any(at["peer"]["settings"].get("steps") for at in seeds)  # its steps were given: no budget
+        cost = (f"{said['steps']:,}", "" if given else f"{said['seconds']:.0f}")
+        rows.append([name, len(seeds), f"{said['parameters']:,}", *map(near, found.values()), *cost])
+    return markdown(["samples of", "seeds", "parameters", *SHOWN, "steps", "s"], rows)
+
+
+def near(at: tuple[float, float | None]) -> str:
+    mean, half = at
+    return f"{mean:.3g}" + ("" if half is None else f" ± {half:.2g}")
 
 
 def sheet_rows(place: Path, methods: dict[str, list[dict]], stems: dict, peers: dict) -> dict:
@@ -155,8 +164,8 @@ def sheet_rows(place: Path, methods: dict[str, list[dict]], stems: dict, peers: 
         rows[f"{name}: {cost['steps']:,} steps in {cost['seconds']:.0f} s"] = pictures(
             place / "strips" / f"{stems[name]}.png"
         )
-    for name, at in peers.items():
-        rows[f"{name}: {at['peer']['steps']:,} steps"] = pictures(place / "strips" / f"{at['file']}.png")
+    for name, seeds in peers.items():
+        rows[f"{name}: {seeds[0]['peer']['steps']:,} steps"] = pictures(place / "strips" / f"{seeds[0]['file']}.png")
     return rows
 
 
@@ -172,12 +181,12 @@ def main() -> None:
         methods[name].append(record)
         stems[name] = stem
         tried[record["name"]].add(stem)
-    peers = {}
-    for file in sorted((place / "peers").glob("*.json")):
+    peers = defaultdict(list)
+    for file in sorted((place / "peers").glob("*.json"), key=lambda file: file.stem):
         at = json.loads(file.read_text())
-        peers[at["peer"]["title"]] = at | {"file": file.stem}
+        peers[at["peer"]["title"]].append(at | {"file": file.stem})
     every = [record for records in methods.values() for record in records]
-    one, days = every[0], sorted(record["day"] for record in [*every, *peers.values()])
+    one, days = every[0], sorted(record["day"] for record in [*every, *sum(peers.values(), [])])
     found = {name: summary(rows, len(tried[rows[0]["name"]])) for name, rows in methods.items()}
     told = {name: at for name, at in found.items() if "ratio" in at}
     untold = {name: at for name, at in found.items() if name not in told}
