@@ -132,6 +132,7 @@ def with_lora(method: Method, rank: int) -> Method:
         ema={g + LORA: decay for g, decay in method.ema.items() if g in groups},
         sample=over(method.sample),
         validate=over(method.validate),
+        bits=over(method.bits),
         edit=over(method.edit),
         style=over(method.style),
     )

@@ -58,6 +58,19 @@ def test_with_adapters_the_network_itself_stays(name, tiny, tiny_recipe, tmp_pat
         assert not moved(before[base], run.params[base])
 
 
+@pytest.mark.parametrize("ask", ["sample", "validate", "bits"])
+def test_what_is_asked_of_a_method_is_asked_of_what_was_adapted(tiny_recipe, ask):
+    """The likelihood as well: it was counted without the adapters once."""
+    method = tiny_recipe("vae", adapt="lora", rank=1).build(SPEC)
+    params = jax.jit(lambda: method.init(jax.random.key(0))[0])()
+    moved_too = {**params, "vae" + LORA: jax.tree.map(lambda leaf: leaf + 0.1, params["vae" + LORA])}
+    keys, image = jax.random.split(jax.random.key(1), 2), np.zeros((2, 8, 8, 3), np.float32)
+    batch = {"image": image, "label": {name: np.zeros(2, int) for name in SPEC.attributes}}
+    arguments = (keys, {}) if ask == "sample" else (batch, keys)
+    before, after = (jax.tree.leaves(getattr(method, ask)(at, *arguments))[0] for at in (params, moved_too))
+    assert not np.allclose(before, after, atol=1e-4)
+
+
 def test_adapters_are_few():
     """At the network's usual size, adapters are under a twentieth of it."""
     from prodgen_jax.training.recipe import recipe
