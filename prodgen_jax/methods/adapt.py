@@ -24,7 +24,8 @@ STREAM = 11  # what the key of the first parameters is folded with for the adapt
 class AdaptSettings:
     """What `--set` reaches of how much of a network is trained; meant for `--from`, which begins from another run."""
 
-    adapt: str = "all"  # all: every parameter; lora: matrices of low rank beside the kernels, which stay
+    adapt: str = "all"  # all: every parameter; lora: matrices of low rank beside the kernels, which stay; sparse: all
+    # but numbers in kernels that are 0, as `prodgen prune --weights` leaves them
     rank: int = 3  # of those matrices; 3 is under a twentieth of the usual U-Net's parameters
     freeze: tuple[str, ...] = ()  # parts of the network that stay, by how their names begin: embedding, down.0
 
@@ -41,12 +42,14 @@ def named(tree) -> dict[str, Array]:
 
 def adapted(method: Method, s: AdaptSettings) -> Method:
     """`method` with less to train. InputError where a setting names no part of it."""
-    if s.adapt not in ("all", "lora"):
-        raise InputError(f"adapt={s.adapt} is not known; choose all or lora")
+    if s.adapt not in ("all", "lora", "sparse"):
+        raise InputError(f"adapt={s.adapt} is not known; choose all, lora or sparse")
     if s.rank < 1:
         raise InputError(f"rank={s.rank}: must be 1 or more")
     if s.freeze and s.adapt == "lora":
         raise InputError("freeze: with adapt=lora every kernel stays already; leave one of the two out")
+    if s.adapt == "sparse":
+        method = replace(method, optim={g: optax.chain(how, zeros_stay()) for g, how in method.optim.items()})
     if s.freeze:
         return frozen(method, s.freeze)
     return with_lora(method, s.rank) if s.adapt == "lora" else method
@@ -77,6 +80,15 @@ def frozen(method: Method, parts: tuple[str, ...]) -> Method:
 
     still = {g: optax.chain(how, optax.masked(optax.set_to_zero(), mask)) for g, how in method.optim.items()}
     return replace(method, optim=still)
+
+
+def zeros_stay() -> optax.GradientTransformation:
+    """Updates of kernels' numbers that are 0 are 0, so that what was pruned stays so, with no mask to carry along."""
+
+    def update(updates, state, params):
+        return jax.tree.map(lambda u, p: jnp.where(p == 0, 0, u) if p.ndim > 1 else u, updates, params), state
+
+    return optax.GradientTransformation(lambda _: optax.EmptyState(), update)
 
 
 # --- adapters -----------------------------------------------------------------------------------------------------

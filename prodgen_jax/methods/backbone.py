@@ -27,6 +27,7 @@ class BackboneSettings:
     multipliers: tuple[int, ...] = (1, 2, 3)  # channels of each level, in widths
     blocks: int = 1  # residual blocks per level
     attend: tuple[int, ...] = (1,)  # levels with self-attention, 0 the finest
+    inner: float = 1.0  # share of a residual block's channels that its middle has; less after `prodgen prune`
     patch: int = 2  # pixels on a side that one position of the finest level holds
     dit_width: int = 192  # numbers that describe a patch
     dit_depth: int = 6  # blocks
@@ -62,11 +63,13 @@ def apart(
 
 def unet(s: BackboneSettings, spec: Spec, said: Mapping[str, int], rngs: nnx.Rngs) -> UNet:
     shape = (spec.channels, s.width, s.multipliers, s.blocks, s.attend, s.patch)
-    return UNet(*shape, *apart(s, said, rngs), dropout=s.dropout, remat=s.remat, rngs=rngs)
+    return UNet(*shape, *apart(s, said, rngs), dropout=s.dropout, inner=s.inner, remat=s.remat, rngs=rngs)
 
 
 def check_unet(method: str, s: BackboneSettings, spec: Spec) -> None:
     levels = len(s.multipliers)
+    if not 0 < s.inner <= 1:
+        raise InputError(f"inner={s.inner}: a share, must be above 0 and at most 1")
     fold = s.patch * 2 ** (levels - 1)
     if spec.size % fold:
         raise InputError(

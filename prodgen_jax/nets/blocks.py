@@ -9,6 +9,8 @@ from jaxtyping import Float
 from prodgen_jax.errors import InputError
 from prodgen_jax.nets.layers import settled
 
+GROUPS = 8  # of channels that are normalized together
+
 
 def plain_sum(x: Float[Array, "b h w c"]) -> Float[Array, "b c"]:
     return x.sum((1, 2), dtype=jnp.float32)
@@ -40,7 +42,7 @@ class GroupNorm(nnx.Module):
     Two passes over the picture instead of five: 1.9 to 3.7 times faster on CPU than reshaping into groups.
     """
 
-    def __init__(self, channels: int, groups: int = 8, *, rngs: nnx.Rngs):
+    def __init__(self, channels: int, groups: int = GROUPS, *, rngs: nnx.Rngs):
         del rngs  # taken so that every block is made the same way
         if channels % groups:
             raise ValueError(f"GroupNorm: {channels} channels cannot be shared evenly by {groups} groups")

@@ -12,7 +12,7 @@ from jax import Array
 from jaxtyping import Float, Int, Key
 
 from prodgen_jax.nets.attention import attention
-from prodgen_jax.nets.blocks import GroupNorm, affine_silu
+from prodgen_jax.nets.blocks import GROUPS, GroupNorm, affine_silu
 from prodgen_jax.nets.dropout import dropout, streams
 from prodgen_jax.nets.embedding import Embedding
 from prodgen_jax.nets.layers import Linear, conv
@@ -21,13 +21,22 @@ from prodgen_jax.nets.remat import rematerialized
 from prodgen_jax.nets.text import CrossAttention, TextEncoder, Words
 
 
-class ResBlock(nnx.Module):
-    """x + conv(silu(film(norm(conv(silu(norm(x))))))); the embedding scales and shifts the middle."""
+def of_each_group(channels: int, share: float) -> int:
+    """How many channels of each group of a normalization are left of a block's middle; one at least."""
+    return max(1, round(share * (channels // GROUPS)))
 
-    def __init__(self, cin: int, cout: int, embedding: int, rate: float = 0.0, *, rngs: nnx.Rngs):
-        self.norm1, self.conv1 = GroupNorm(cin, rngs=rngs), conv(cin, cout, rngs=rngs)
-        self.film = Linear(embedding, 2 * cout, kernel_init=nnx.initializers.zeros, rngs=rngs)
-        self.norm2, self.conv2 = GroupNorm(cout, rngs=rngs), conv(cout, cout, rngs=rngs, zero=True)
+
+class ResBlock(nnx.Module):
+    """x + conv(silu(film(norm(conv(silu(norm(x))))))); the embedding scales and shifts the middle.
+
+    inner: the share of `cout` channels that the middle has.
+    """
+
+    def __init__(self, cin: int, cout: int, embedding: int, rate: float = 0.0, inner: float = 1.0, *, rngs: nnx.Rngs):
+        middle = GROUPS * of_each_group(cout, inner)
+        self.norm1, self.conv1 = GroupNorm(cin, rngs=rngs), conv(cin, middle, rngs=rngs)
+        self.film = Linear(embedding, 2 * middle, kernel_init=nnx.initializers.zeros, rngs=rngs)
+        self.norm2, self.conv2 = GroupNorm(middle, rngs=rngs), conv(middle, cout, rngs=rngs, zero=True)
         self.skip = conv(cin, cout, 1, rngs=rngs) if cin != cout else None
         self.rate = rate
 
@@ -67,6 +76,7 @@ class UNet(nnx.Module):
     width:   channels of the first level; multipliers: channels of each level, relative to it.
     blocks:  residual blocks per level on the way down; one more on the way up.
     attend:  levels (0 is the finest) with self-attention, and attention to the words where there is an encoder.
+    inner:   share of a residual block's channels that its middle has.
     dropout: share of a residual block's numbers that are dropped where keys are given (Ho 2020, appendix B).
     remat:   keep for the backward pass only what blocks hand on, and compute the rest again.
     """
@@ -83,6 +93,7 @@ class UNet(nnx.Module):
         text: TextEncoder | None = None,
         *,
         dropout: float = 0.0,
+        inner: float = 1.0,
         remat: bool = False,
         rngs: nnx.Rngs,
     ):
@@ -93,7 +104,7 @@ class UNet(nnx.Module):
         said = 0 if text is None else text.width
 
         def level(cins: list[int], cout: int, i: int) -> nnx.List:
-            rows = [nnx.List([ResBlock(cin, cout, emb, dropout, rngs=rngs)]) for cin in cins]
+            rows = [nnx.List([ResBlock(cin, cout, emb, dropout, inner, rngs=rngs)]) for cin in cins]
             for row in rows if i in attend else []:
                 row.append(Attention(cout, said, rngs=rngs))
             return nnx.List(rows)
@@ -103,7 +114,7 @@ class UNet(nnx.Module):
             down.append(level([c] + [cout] * (blocks - 1), cout, i))
             c, skips = cout, skips + [cout] * blocks + ([cout] if i + 1 < len(widths) else [])
         self.shrink = nnx.List([conv(cout, cout, 3, 2, rngs=rngs) for cout in widths[:-1]])
-        self.middle = ResBlock(c, c, emb, dropout, rngs=rngs)
+        self.middle = ResBlock(c, c, emb, dropout, inner, rngs=rngs)
         for i, cout in reversed(list(enumerate(widths))):
             up.append(level([(c if j == 0 else cout) + skips.pop() for j in range(blocks + 1)], cout, i))
             c = cout

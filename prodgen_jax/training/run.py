@@ -171,16 +171,21 @@ def export(run: Run, path: str | Path, numbers: str = "bf16", settings: Mapping 
     numbers: bf16, fp32 or int8. settings: of sampling, in the place of the run's own. A private run's file does not
     tell its seed, by which its noise could be taken away. InputError as `sampling_with`'s.
     """
-    choose(NUMBERS, numbers, "numbers")
     if settings:
         run.sampling_with(settings)
+    save_model(run, path, run.params, numbers, settings)
+
+
+def save_model(run: Run, path: str | Path, params: Params, numbers: str, settings: Mapping | None = None) -> None:
+    """Parameters as a file that `open_run` opens as the run's model with other settings. InputError for bad numbers."""
+    choose(NUMBERS, numbers, "numbers")
     made = recipe(run.config["method"], **{**run.config["settings"], **(settings or {})})
     begun = run.config["start"] and Path(run.config["start"]).name  # where it lay is nobody's business
     how = {name: Path(value).name if name == "eye" else value for name, value in made.settings().items()}
     facts = {**run.config, "settings": how, "start": begun, "step": run.step, "seconds": run.seconds}
     if run.promise:
         del facts["seed"]
-    save_weights(path, drawing(run.params), facts, numbers)
+    save_weights(path, drawing(params), facts, numbers)
 
 
 def use_compilation_cache() -> None:

@@ -135,6 +135,10 @@ def check_start(made: Recipe, run: Run | None) -> None:
     family = METHODS[made.name]
     if run is not None:
         return
+    if made.adapt.adapt == "sparse":
+        raise InputError(
+            "adapt=sparse: keeps the zeros of what a run begins from; say by --from FILE, made by prodgen prune"
+        )
     if family.teachers:
         raise InputError(f"{made.name} learns from a trained {' or '.join(family.teachers)}: say which by --from RUN")
     for stage in family.stages:

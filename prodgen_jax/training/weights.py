@@ -5,6 +5,7 @@ Nothing in such a file is code: it is read as numbers and literals alone.
 
 import hashlib
 import json
+import math
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -22,6 +23,8 @@ SHIPPED = Path(__file__).parents[1] / "pretrained"  # the folder of the models t
 PREFIX = "pretrained:"  # before the name of one of them
 NUMBERS = {name: jnp.dtype(number) for name, number in PRECISIONS.items()} | {"int8": jnp.dtype(jnp.int8)}
 SCALE = ".int8-scale"  # ends the name of what an array's whole numbers are multiplied by
+BITS, SHAPE = ".nonzero-bits", ".shape"  # end the names of what says where an array's numbers stand that are not 0
+WORTH = 0.25  # share of zeros from which on they are left out
 MANY = 1024  # numbers that an array has at least that is kept in int8; smaller ones stay in bf16
 
 
@@ -45,7 +48,8 @@ def save_weights(path: str | Path, params: Params, facts: Mapping, numbers: str 
     part = path.with_name(f"{path.name}.partial")
     arrays = {}
     for name, leaf in named(params).items():
-        arrays |= packed(name, np.asarray(leaf), numbers)
+        for key, array in packed(name, np.asarray(leaf), numbers).items():
+            arrays |= thin(key, array)
     part.write_bytes(save(arrays, metadata={"run": json.dumps(facts)}))  # save_file leaves it closed to all others
     part.replace(path)
 
@@ -65,12 +69,34 @@ def packed(name: str, array: np.ndarray, numbers: str) -> dict[str, np.ndarray]:
 
 def unpacked(found: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     """Arrays that were `packed`, with their scales applied. ValueError where a scale does not fit."""
+    found = thick(found)
     arrays = {name: array for name, array in found.items() if not name.endswith(SCALE)}
     for name in found.keys() - arrays.keys():
         of = name.removesuffix(SCALE)
         if of not in arrays or found[name].shape != arrays[of].shape[-1:]:
             raise ValueError(f"{name} fits no array")
         arrays[of] = arrays[of].astype(np.float32) * found[name]
+    return arrays
+
+
+def thin(name: str, array: np.ndarray) -> dict[str, np.ndarray]:
+    """An array as it is saved where many of its numbers are 0: the others, and a bit for each that says which."""
+    there = np.asarray(array != 0)
+    if array.ndim < 2 or array.size < MANY or there.mean() > 1 - WORTH:
+        return {name: array}
+    shape = np.array(array.shape, np.int32)
+    return {name: array[there], f"{name}{BITS}": np.packbits(there), f"{name}{SHAPE}": shape}
+
+
+def thick(found: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Arrays that were made `thin`, whole again. ValueError where bits and numbers do not fit."""
+    arrays = {name: array for name, array in found.items() if not name.endswith((BITS, SHAPE))}
+    for name in (key.removesuffix(SHAPE) for key in found if key.endswith(SHAPE)):
+        shape = tuple(found[f"{name}{SHAPE}"])
+        there = np.unpackbits(found[f"{name}{BITS}"], count=math.prod(shape)).astype(bool)
+        whole = np.zeros(math.prod(shape), arrays[name].dtype)
+        whole[there] = arrays[name]
+        arrays[name] = whole.reshape(shape)
     return arrays
 
 
@@ -103,7 +129,7 @@ def read_params(path: Path, like: Params) -> Params:
     try:
         with safe_open(path, "np") as file:
             found = unpacked({name: file.get_tensor(name) for name in file.keys()})  # noqa: SIM118
-    except (OSError, SafetensorError, ValueError) as error:
+    except (OSError, SafetensorError, ValueError, KeyError) as error:
         raise InputError(f"{path}: damaged ({error})") from error
     for name in wanted.keys() | found.keys():
         shapes = [None if name not in table else tuple(table[name].shape) for table in (wanted, found)]

@@ -83,7 +83,7 @@ def test_adapters_are_few():
 @pytest.mark.parametrize(
     "settings, message",
     [
-        ({"adapt": "half"}, "adapt=half is not known; choose all or lora"),
+        ({"adapt": "half"}, "adapt=half is not known; choose all, lora or sparse"),
         ({"adapt": "lora", "rank": 0}, "rank=0: must be 1 or more"),
         ({"freeze": "nose"}, "freeze=nose: no parameter's name begins so; the network's parts are"),
         ({"freeze": "emb"}, "freeze=emb: no parameter"),
