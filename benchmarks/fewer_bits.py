@@ -10,6 +10,7 @@ import json
 from pathlib import Path
 
 from prodgen_jax import export, open_prepared, open_run
+from prodgen_jax.data.prepared import PreparedSet
 from prodgen_jax.evaluation.control import control_network
 from prodgen_jax.evaluation.evaluate import evaluate
 from prodgen_jax.evaluation.runs import draw_asked
@@ -25,18 +26,21 @@ def interval(record: dict, key: str) -> str:
     return f"{record['samples'][key]:.3g} ({low:.3g} to {high:.3g})"
 
 
-def row(run: Run, name: str, numbers: str, prepared) -> dict:
-    images, asked = draw_asked(run, prepared, MODELS[name], 0)
+def quality(run: Run, samples: int, prepared: PreparedSet) -> dict[str, str]:
+    """What tables show of a model that is asked for what stands in the catalogue."""
+    images, asked = draw_asked(run, prepared, samples, 0)
     record = evaluate(images, prepared, seed=0, asked=asked, judge=control_network(prepared))
     return {
-        "model": name,
-        "numbers": numbers,
-        "mb": run.path.stat().st_size / 1e6,
         "FCD": interval(record, "fcd"),
         "precision": interval(record, "precision"),
         "recall": interval(record, "recall"),
         f"{READ} read as asked": f"{record['control']['attributes'][READ]['accuracy']:.1%}",
     }
+
+
+def row(run: Run, name: str, numbers: str, prepared: PreparedSet) -> dict:
+    about = {"model": name, "numbers": numbers, "mb": run.path.stat().st_size / 1e6}
+    return about | quality(run, MODELS[name], prepared)
 
 
 def main() -> None:
