@@ -86,6 +86,7 @@ def run(args: argparse.Namespace) -> None:
         return
     print(f"{run.path}: {made.name}, step {run.step:,}, {run.seconds:.0f} s of training")
     if run.promise:
-        print("DP-SGD: epsilon {epsilon:.3g} at delta {delta:.2g} for each photo; keep the seed".format(**run.promise))
+        said = "DP-SGD: epsilon {epsilon:.3g} at delta {delta:.2g} for each photo, while nobody knows the seed"
+        print(said.format(**run.promise))
     if run.best:
         print("{path}/best: validation {metric} {value:.4g} at step {step:,}".format(path=run.path, **run.best))
