@@ -83,4 +83,5 @@ def cleaned(
 
 def counted(listed: list[Drop]) -> dict[str, int]:
     """{kind: cells that held it}."""
-    return dict(Counter(kind for drop in listed for kind in FORMS if kind in drop.detail).most_common())
+    said = [drop.detail.split(" in column ")[0] for drop in listed]
+    return dict(Counter(kind for kinds in said for kind in FORMS if kind in kinds).most_common())

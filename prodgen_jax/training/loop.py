@@ -135,7 +135,8 @@ def loop(
     """
     chosen = check(method, split, settings, augment, devices)
     method, make, rows = drawing(method, split, settings, make_batch(augment), seed, len(chosen))
-    feed = open_feed(split, rows, settings.route, settings.resident_mb * 2**20)
+    route = "resident" if settings.dp_noise else settings.route  # alone tells which rows of a batch are empty
+    feed = open_feed(split, rows, route, settings.resident_mb * 2**20)
     state = init_state(method, jax.random.key(seed)) if state is None else state
     way, on_cpu = WAYS[settings.parallel], chosen[0].platform == "cpu"
     start, state = int(state.step), way.replicate(state, chosen)

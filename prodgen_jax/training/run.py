@@ -184,7 +184,7 @@ def save_model(run: Run, path: str | Path, params: Params, numbers: str, setting
     how = {name: Path(value).name if name == "eye" else value for name, value in made.settings().items()}
     facts = {**run.config, "settings": how, "start": begun, "step": run.step, "seconds": run.seconds}
     if run.promise:
-        del facts["seed"]
+        facts.pop("seed", None)  # a file that was made so has none
     save_weights(path, drawing(params), facts, numbers)
 
 

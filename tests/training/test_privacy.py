@@ -7,7 +7,7 @@ from scipy.stats import norm
 from prodgen_jax.cli import main
 from prodgen_jax.errors import InputError
 from prodgen_jax.methods import Spec
-from prodgen_jax.training.loop import check
+from prodgen_jax.training.loop import check, loop
 from prodgen_jax.training.privacy import drawn_by_coins, epsilon, noise_for, places_for, renyi, spent, usual_delta
 from prodgen_jax.training.run import export, open_run
 
@@ -92,6 +92,8 @@ def test_a_private_run_through_the_door(tiny, tmp_path, capsys):
     export(run, tmp_path / "model.safetensors")
     told = open_run(tmp_path / "model.safetensors")
     assert told.promise == wanted and "seed" not in told.config
+    export(told, tmp_path / "again.safetensors")
+    assert open_run(tmp_path / "again.safetensors").promise == wanted
     assert "7712345" not in (tmp_path / "model.safetensors").read_bytes().decode("latin1")
 
 
@@ -110,6 +112,23 @@ def test_what_does_not_go_with_it_is_refused(tiny, tiny_recipe, name, settings, 
     made = tiny_recipe(name, **settings)
     with pytest.raises(InputError, match=named):
         check(made.build(Spec.of(tiny)), tiny.split("train"), made.loop, made.augment, 1)
+
+
+def test_however_large_a_split_is_its_empty_rows_are_told(tiny, tiny_recipe, monkeypatch):
+    """By the resident route alone; `auto` would stream a split of more than resident_mb."""
+    opened = []
+
+    def stop(split, rows, route, memory):
+        opened.append((route, memory))
+        raise InterruptedError
+
+    monkeypatch.setattr("prodgen_jax.training.loop.open_feed", stop)
+    for noise in (0.0, 1.0):
+        made = tiny_recipe("vae", dp_noise=noise, resident_mb=0)
+        ticks = loop(made.build(Spec.of(tiny)), tiny.split("train"), made.loop, made.augment, seed=0)
+        with pytest.raises(InterruptedError):
+            next(ticks)
+    assert opened == [("auto", 0), ("resident", 0)]
 
 
 def test_a_run_that_is_not_private_promises_nothing(run):
