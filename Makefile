@@ -12,6 +12,9 @@ COMPARED  := $(if $(wildcard $(DATA)/prepared.json),$(DATA),$(OUT)/compare/set)
 PIP       := $(BIN)/python -m pip install --disable-pip-version-check --no-compile -q
 PYTEST    := OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder
 
+# Containers often tell Python to keep no bytecode: then each of some hundred processes compiles jax anew, four seconds.
+unexport PYTHONDONTWRITEBYTECODE
+
 # uv takes a fifth of pip's time. It is told pip's index; where it cannot be had or does not get through, pip installs.
 INDEX = $${PIP_INDEX_URL:-$$($(BIN)/python -m pip config get global.index-url 2>/dev/null)}
 define install

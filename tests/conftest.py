@@ -1,6 +1,7 @@
 """What all tests share: silence, a cache of their own, a tiny prepared set and run, a small shop, other processes."""
 
 import csv
+import gc
 import hashlib
 import io
 import os
@@ -54,6 +55,9 @@ TINY = {
 # Read when jax is imported.
 os.environ["XLA_FLAGS"] = " ".join(filter(None, [os.environ.get("XLA_FLAGS"), COMPILE_FAST]))
 os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0.2"
+
+# Tracing makes millions of objects that stay: with Python's own thresholds a sixth of it is spent looking for garbage.
+gc.set_threshold(200_000, 20, 100)
 
 
 def pytest_collection_modifyitems(items):
