@@ -147,4 +147,5 @@ def with_lora(method: Method, rank: int) -> Method:
         bits=over(method.bits),
         edit=over(method.edit),
         style=over(method.style),
+        features=over(method.features),
     )

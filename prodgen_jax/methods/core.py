@@ -76,6 +76,8 @@ class Method:
                 apart; a domain is {attribute: value}. (): an example is any photo, [b h w c].
     source:     photos [n h w c] -> what is left of them, the pictures [n h w c] that `sample` finds as cond[SOURCE] and
                 makes others of. None: it makes its pictures from noise.
+    features:   (params, images [n h w c], keys [n]) -> [n d]: what a network of it makes of photos on the way to its
+                answer, told nothing of them. None where no part of it looks at a photo alone.
     alarms:     what in the metrics of a step says that training has gone wrong, though every number is finite.
     """
 
@@ -91,6 +93,7 @@ class Method:
     edit: Callable | None = None
     style: Callable | None = None
     source: Callable | None = None
+    features: Callable | None = None
     alarms: tuple[Alarm, ...] = ()
 
 

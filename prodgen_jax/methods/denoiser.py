@@ -65,6 +65,7 @@ class DenoiserSettings(BackboneSettings, PrecisionSettings):
     guidance_rescale: float = 0.0  # share of the contrast lost to guidance that is given back, 0 to 1
 
 
+SEEN = 0.1  # noise beside a photo's numbers, sigma / alpha, at which its features are read
 CHAIN = 250  # steps of the chain whose bound counts bits
 STREAM_DROPOUT = 5  # what an example's key is folded with for what the network drops out
 SAMPLING = ("sampler", "sample_steps", "guidance", "guidance_from", "guidance_to", "guidance_rescale")
@@ -155,7 +156,8 @@ class Denoiser:
         self.said = {name: choose(spec.conditions, name, "condition") for name in s.condition}
         self.guidance = Guidance(s.guidance, s.guidance_from, s.guidance_to, s.guidance_rescale)
         check_guidance(self.guidance, self.said)
-        self.net = opened(nnx.eval_shape(lambda: self.build(jax.random.key(0))), s.precision)
+        shape = nnx.eval_shape(lambda: self.build(jax.random.key(0)))
+        self.net, self.sees = (opened(shape, s.precision, call) for call in ("__call__", "seen"))
 
     def build(self, key) -> nnx.Module:
         return BACKBONES[self.s.network].build(self.s, self.seen, self.said, nnx.Rngs(params=key))
@@ -196,6 +198,16 @@ class Denoiser:
         bound = chain_bound(lambda x, p: self.held(told(x, p, label)), points, batch["image"], keys)
         return bits_per_dim(bound, math.prod(self.shape))
 
+    def features(self, params, images, keys) -> Float[Array, "n d"]:
+        """What its network sees, about half way, in pictures with a little noise. Xiang 2023 ("DDAE"), section 3."""
+        points = self.frame.path(self.frame.times)
+        near = jnp.argmin(abs(points.sigma / points.alpha - SEEN))
+        at = self.frame.path(jnp.full(len(images), self.frame.times[near])).against(images)
+        _, _, scale, time = self.frame.scales(at)
+        x = scale * mix(images, normal(keys, self.shape), at)
+        times = jnp.broadcast_to(jnp.ravel(time), keys.shape)
+        return self.sees(params[self.s.network])(x, times, asked(self.said, {}, len(images)))
+
     def draw(self, params, keys, cond, times, kept: Kept | None = None) -> Float[Array, "n h w c"]:
         label = asked(self.said, cond, keys.shape[0])
         source = cond.get(SOURCE, jnp.zeros((keys.shape[0], *self.shape))) if self.task else None
@@ -223,4 +235,5 @@ def denoiser(s: DenoiserSettings, spec: Spec, frame: Frame, limit: float = 1.0) 
         conditions=tuple(d.said),
         validate=d.validate,
         bits=None if d.task else d.bits,
+        features=None if d.task else d.features,
     )

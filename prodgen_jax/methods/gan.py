@@ -13,10 +13,10 @@ import jax.numpy as jnp
 import optax
 from flax import nnx
 from jax import Array
-from jaxtyping import Float
+from jaxtyping import Float, PyTree
 
 from prodgen_jax.errors import InputError
-from prodgen_jax.methods.core import Method, Turn, power_ema
+from prodgen_jax.methods.core import EXTRA, Method, Turn, power_ema
 from prodgen_jax.methods.diffaugment import DiffAugment
 from prodgen_jax.methods.gan_losses import LOSSES, AdversarialLoss, r1_penalty
 from prodgen_jax.methods.precision import PrecisionSettings, opened
@@ -77,7 +77,9 @@ class Players:
 
     def __init__(self, build: Callable, normalized: bool = False, precision: str = "fp32"):
         self.build, self.normalized = build, normalized
-        self.nets = tuple(opened(net, precision) for net in nnx.eval_shape(lambda: build(jax.random.key(0))))
+        shapes = nnx.eval_shape(lambda: build(jax.random.key(0)))
+        self.nets = tuple(opened(net, precision) for net in shapes)
+        self.sees = opened(shapes[1], precision, "seen") if hasattr(shapes[1], "seen") else None
 
     def init(self, key) -> tuple[dict, dict]:
         generator, critic = (nnx.state(net, nnx.Param) for net in self.build(key))
@@ -89,11 +91,15 @@ class Players:
 
     def critic(self, params: dict, extra: dict) -> tuple[Callable, dict]:
         """(the critic as it judges, `extra` with its spectral vectors one iteration on)."""
-        weights = params["critic"]
-        if self.normalized:
-            weights, vectors = spectral.normalize(weights, extra["spectral"])
-            extra = {**extra, "spectral": vectors}
+        weights, extra = self.judging(params, extra)
         return self.nets[1](weights), extra
+
+    def judging(self, params: dict, extra: dict) -> tuple[PyTree, dict]:
+        """(the critic's parameters as it judges by them, `extra` as above)."""
+        if not self.normalized:
+            return params["critic"], extra
+        weights, vectors = spectral.normalize(params["critic"], extra["spectral"])
+        return weights, {**extra, "spectral": vectors}
 
 
 @dataclass(frozen=True, eq=False)
@@ -144,6 +150,14 @@ class Game:
         loss = self.loss.generator(critic(fake, *said))
         return loss, (extra, {"loss/generator": loss})
 
+    def features(self) -> Callable | None:
+        """`Method.features`: what the critic sees."""
+        if self.players.sees is None:
+            return None
+        return lambda params, images, keys: self.players.sees(self.players.judging(params, params.get(EXTRA))[0])(
+            images
+        )
+
     def sampler(self, truncation: float) -> Callable:
         """`Method.sample` with latent numbers within +-truncation; 0 leaves them standard normal."""
         if truncation < 0:
@@ -192,6 +206,7 @@ def game_with_r1(
         sample=game.sampler(s.truncation),
         ema={"generator": power_ema()},
         conditions=conditions,
+        features=game.features(),
     )
     return method, game
 

@@ -132,6 +132,9 @@ def latent(s: LatentSettings, spec: Spec) -> Method:
     def validate(params, batch, keys):
         return inner.validate(params, coded(params, params[EXTRA], batch, keys), keys)
 
+    def features(params, images, keys):
+        return inner.features(params, coded(params, params[EXTRA], {"image": images}, keys)["image"], keys)
+
     falling = optax.cosine_decay_schedule(s.code_lr, max(begins, 1))
     first = optax.chain(optax.clip_by_global_norm(100.0), optax.adam(falling))
     average = inner.ema[s.network]
@@ -148,4 +151,5 @@ def latent(s: LatentSettings, spec: Spec) -> Method:
         bits=None,
         ema={s.network: lambda step: average(jnp.maximum(step - begins, 0))},
         validate=validate,
+        features=features,
     )

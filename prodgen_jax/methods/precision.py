@@ -24,10 +24,11 @@ class PrecisionSettings:
     precision: str = "fp32"  # what networks compute in: fp32, or bf16, which GPUs and TPUs are several times faster in
 
 
-def opened(net: nnx.Module, precision: str = "fp32") -> Callable:
+def opened(net: nnx.Module, precision: str = "fp32", call: str = "__call__") -> Callable:
     """params -> the network with those parameters, as a function (x, *said) -> answer.
 
     net:  its form; abstract will do, and its layers are told the precision.
+    call: which of its methods answers.
     x:    a picture or vector, cast, or word numbers, which stay as what is said beside it (times, labels) does.
     answer: an array, or several, in float32.
     InputError on another precision than fp32 and bf16.
@@ -39,11 +40,11 @@ def opened(net: nnx.Module, precision: str = "fp32") -> Callable:
     graph = nnx.graphdef(net)
 
     def bind(params) -> Callable:
-        bound = nnx.merge(graph, params, copy=True)
+        asked = getattr(nnx.merge(graph, params, copy=True), call)
 
         def answer(x, *said):
             x = x.astype(dtype) if jnp.issubdtype(x.dtype, jnp.floating) else x
-            return jax.tree.map(lambda y: y.astype(jnp.float32), bound(x, *said))
+            return jax.tree.map(lambda y: y.astype(jnp.float32), asked(x, *said))
 
         return answer
 

@@ -154,4 +154,5 @@ def unclip(s: UnCLIPSettings, spec: Spec) -> Method:
         conditions=(TEXT,),
         bits=None,
         validate=lambda params, batch, keys: decoder.validate(params, shown(params, batch), keys),
+        features=lambda params, images, keys: towers.picture(params, images),
     )

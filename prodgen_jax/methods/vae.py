@@ -153,6 +153,7 @@ def method_of(s: VAESettings, nets: Networks, turn: Callable, validate: Callable
         ema={"vae": power_ema()},
         conditions=tuple(nets.attributes),
         validate=validate,
+        features=lambda params, images, keys: nets.encode(params, images, asked(nets.attributes, {}, len(images)))[0],
     )
 
 

@@ -141,5 +141,6 @@ def vaegan(settings: VAEGANSettings, spec: Spec) -> Method:
         optim={group: optax.adam(s.lr, b1=s.beta1, b2=0.99) for group in nets.nets},
         sample=lambda params, keys, cond: nets.decode(params, normal(keys, (s.latent,))),
         ema={"encoder": power_ema(), "decoder": power_ema()},
+        features=lambda params, images, keys: nets.encode(params, images)[0],
         alarms=(Alarm("loss/kl", 1.0, 1000, COLLAPSED),),
     )

@@ -209,4 +209,5 @@ def vqvae(s: VQVAESettings, spec: Spec) -> Method:
         conditions=tuple(attributes),
         validate=validate,
         bits=bits,
+        features=lambda params, images, keys: nets.encode(params, images).reshape(len(images), -1),
     )

@@ -77,4 +77,5 @@ def wasserstein(settings: WGANGPSettings, players: Players) -> Method:
         optim={group: optax.adam(rate, b1=s.beta1, b2=s.beta2) for group, rate in rates.items()},
         sample=game.sampler(s.truncation),
         ema={"generator": power_ema()},
+        features=game.features(),
     )

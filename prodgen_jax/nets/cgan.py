@@ -49,6 +49,10 @@ class ConditionalDiscriminator(nnx.Module):
         features = net.out.in_features
         self.tables = nnx.Dict({name: nnx.Embed(n, features, rngs=rngs) for name, n in attributes.items()})
 
+    def seen(self, x: Float[Array, "b h w c"]) -> Float[Array, "b f"]:
+        """As the network's, which is told nothing."""
+        return self.net.seen(x)
+
     def __call__(self, x: Float[Array, "b h w c"], label: Label) -> Float[Array, "b"]:
         features = self.net.features(x)
         answer = self.net.out(features)[:, 0]

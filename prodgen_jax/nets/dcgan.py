@@ -70,6 +70,10 @@ class Discriminator(nnx.Module):
             found.append(nnx.leaky_relu(down(found[-1]), 0.2))
         return found
 
+    def seen(self, x: Float[Array, "b h w c"]) -> Float[Array, "b f"]:
+        """What it sees in each picture alone: its last map (Radford 2016, section 5.1)."""
+        return self.maps(x)[-1].reshape(len(x), -1)
+
     def features(self, x: Float[Array, "b h w c"]) -> Float[Array, "b f"]:
         """What the last layer sees."""
         return self.flat(self.maps(x)[-1])

@@ -140,11 +140,24 @@ class DiT(nnx.Module):
         keys: Key[Array, "b"] | None = None,
     ) -> Float[Array, "b h w c"]:
         emb, words = self.embedding(t, label)
+        y, (h, w) = self.blended(x, emb, words, keys, len(self.blocks))
+        y = modulate(y, *jnp.split(self.film(emb), 2, axis=-1))
+        return depth_to_space(self.exit(y).reshape(len(x), h, w, -1), self.patch)
+
+    def blended(
+        self, x: Float[Array, "b h w c"], emb: Float[Array, "b e"], words: Words | None, keys, depth: int
+    ) -> tuple[Float[Array, "b n c"], tuple[int, int]]:
+        """(the patches after the first `depth` blocks, how many rows and columns of them there are)."""
         y = self.entry(space_to_depth(x, self.patch))
         b, h, w, c = y.shape
         y = (y + positions(h, w, c).astype(y.dtype)).reshape(b, h * w, c)
         apply = rematerialized(Block.__call__) if self.remat else Block.__call__
-        for block, own in zip(self.blocks, streams(keys), strict=False):
+        for block, own in zip(self.blocks[:depth], streams(keys), strict=False):
             y = apply(block, y, emb, words, own)
-        y = modulate(y, *jnp.split(self.film(emb), 2, axis=-1))
-        return depth_to_space(self.exit(y).reshape(b, h, w, -1), self.patch)
+        return y, (h, w)
+
+    def seen(
+        self, x: Float[Array, "b h w c"], t: Float[Array, "b"], label: Mapping[str, Int[Array, "b ..."]]
+    ) -> Float[Array, "b c"]:
+        """The mean patch half way."""
+        return self.blended(x, *self.embedding(t, label), None, (len(self.blocks) + 1) // 2)[0].mean(1)

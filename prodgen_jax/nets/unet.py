@@ -4,7 +4,7 @@ Patches of 2 x 2 halve the resolution that the widest maps have: fewer and fatte
 number of parameters, four times as fast a step at 32 px.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 import jax.numpy as jnp
 from flax import nnx
@@ -122,6 +122,10 @@ class UNet(nnx.Module):
         self.norm = GroupNorm(c, rngs=rngs)
         self.exit = conv(c, channels * patch**2, rngs=rngs, zero=True)
 
+    @property
+    def row(self) -> Callable:
+        return rematerialized(run_row) if self.remat else run_row
+
     def __call__(
         self,
         x: Float[Array, "b h w c"],
@@ -130,23 +134,49 @@ class UNet(nnx.Module):
         keys: Key[Array, "b"] | None = None,
     ) -> Float[Array, "b h w c"]:
         (emb, words), own = self.embedding(t, label), streams(keys)
-        run = rematerialized(run_row) if self.remat else run_row
-        y = self.entry(space_to_depth(x, self.patch))
-        skips = [y]
-        for i, rows in enumerate(self.down):
-            for row in rows:
-                y = run(row, y, emb, words, next(own))
-                skips.append(y)
-            if i + 1 < self.levels:
-                y = self.shrink[i](y)
-                skips.append(y)
-        y = self.middle(y, emb, next(own))
+        *skips, y = self.descend(x, emb, words, own)
         for i, rows in enumerate(self.up):
-            for row in rows:
-                y = run(row, jnp.concatenate([y, skips.pop()], axis=-1), emb, words, next(own))
+            y = self.ascend(rows, y, skips, emb, words, own)
             if i + 1 < self.levels:
                 y = y.repeat(2, axis=1).repeat(2, axis=2)
         return depth_to_space(self.exit(affine_silu(y, *self.norm.affine(y))), self.patch)
+
+    def descend(
+        self, x: Float[Array, "b h w c"], emb: Float[Array, "b e"], words: Words | None, own: Iterator
+    ) -> list[Float[Array, "b _ _ _"]]:
+        """The maps on the way down, which the way up takes from last to first, then the middle. own: blocks' keys."""
+        y = self.entry(space_to_depth(x, self.patch))
+        maps = [y]
+        for i, rows in enumerate(self.down):
+            for row in rows:
+                y = self.row(row, y, emb, words, next(own))
+                maps.append(y)
+            if i + 1 < self.levels:
+                y = self.shrink[i](y)
+                maps.append(y)
+        return [*maps, self.middle(y, emb, next(own))]
+
+    def ascend(
+        self,
+        rows: nnx.List,
+        y: Float[Array, "b h w i"],
+        skips: list[Array],
+        emb: Array,
+        words: Words | None,
+        own: Iterator,
+    ) -> Float[Array, "b h w o"]:
+        """One level on the way up; takes its maps from `skips`."""
+        for row in rows:
+            y = self.row(row, jnp.concatenate([y, skips.pop()], axis=-1), emb, words, next(own))
+        return y
+
+    def seen(
+        self, x: Float[Array, "b h w c"], t: Float[Array, "b"], label: Mapping[str, Int[Array, "b ..."]]
+    ) -> Float[Array, "b f"]:
+        """The map of the coarsest level on the way up, flat."""
+        (emb, words), own = self.embedding(t, label), streams(None)
+        *skips, y = self.descend(x, emb, words, own)
+        return self.ascend(self.up[0], y, skips, emb, words, own).reshape(len(x), -1)
 
 
 def run_row(

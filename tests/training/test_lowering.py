@@ -95,6 +95,8 @@ def test_samplers_and_validation_lower_for_tpu_and_cuda(made):
         calls.append((method.edit, (keys, {}, kept, jax.ShapeDtypeStruct((), jnp.float32))))
     if method.validate is not None:
         calls.append((method.validate, (batch, keys)))
+    if method.features is not None:
+        calls.append((method.features, (batch["image"], keys)))
     for call, arguments in calls:
         lowered = export.export(jax.jit(call), platforms=PLATFORMS)(state.averaged, *arguments)
         assert lowered.platforms == PLATFORMS
