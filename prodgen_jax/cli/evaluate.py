@@ -17,6 +17,9 @@ def add(commands) -> None:
     p.add_argument("--useful", metavar="A", help="also what the samples teach classifiers of an attribute; minutes")
     p.add_argument("--bits", action="store_true", help="also what photos cost by a run's likelihood; minutes")
     p.add_argument("--membership", action="store_true", help="also whether a run gives away what it learned from")
+    p.add_argument(
+        "--few-labels", metavar="A", help="also how few labels name an attribute in what a run sees; minutes"
+    )
     p.add_argument("--features", metavar="inception=FILE", help="also the real FID, over the published Inception graph")
     p.set_defaults(call=run)
 
@@ -36,12 +39,12 @@ def run(args: argparse.Namespace) -> None:
     options = {"seed": args.seed, "name": given.stem, "category": args.category, "test_measures": args.self_test}
     options |= {"useful_for": args.useful, "inception": args.features and open_inception(args.features)}
     if given.suffix != ".npz":
-        asked = {"bits": args.bits, "member": args.membership}
+        asked = {"bits": args.bits, "member": args.membership, "named_by_few": args.few_labels}
         record, images = evaluate_run(open_run(args.samples), prepared, n=args.n, **asked, **options)
     else:
-        for name in ("bits", "membership"):
+        for name in ("bits", "membership", "few_labels"):
             if getattr(args, name):
-                raise InputError(f"--{name}: {given} holds samples; hand over the run that made them")
+                raise InputError(f"--{name.replace('_', '-')}: {given} holds samples; hand over the run that made them")
         images = load_samples(given)
         record = evaluate(images, prepared, asked=load_asked(given, prepared), **options)
     write_record(args.out, record)

@@ -11,6 +11,7 @@ from prodgen_jax.errors import InputError
 from prodgen_jax.evaluation.bits import bits_report, check_bits
 from prodgen_jax.evaluation.control import as_in_training, control_network, leakage, spoken, unseen_pairs
 from prodgen_jax.evaluation.evaluate import FORMAT, about, check_splits, describe, evaluate, made_with
+from prodgen_jax.evaluation.few_labels import check_few_labels, few_labels
 from prodgen_jax.evaluation.membership import check_membership, membership_report
 from prodgen_jax.evaluation.translation import paired_report, translated
 from prodgen_jax.evaluation.unpaired import unpaired_lines, unpaired_report
@@ -36,10 +37,11 @@ def evaluate_run(
     seed: int = 0,
     bits: bool = False,
     member: bool = False,
+    named_by_few: str | None = None,
     **options,
 ) -> tuple[dict, np.ndarray]:
     """(the record of n samples, the samples). options: `evaluate`'s. bits: also what held-out photos cost. member: also
-    whether it gives away which photos it learned from.
+    whether it gives away which photos it learned from. named_by_few: an attribute, of which few labels may do.
 
     A conditional run's record says what leaks; that of a run that begins from pictures, how close it came to the
     held-out photos that it was shown a part of. One that learned without pairs has a record of its own, in which
@@ -55,12 +57,15 @@ def evaluate_run(
         check_bits(run)
     if member:
         check_membership(run, prepared, options.get("against", "test"))
+    if named_by_few is not None:
+        check_few_labels(run, prepared, named_by_few)
     if run.method.domains:
         return without_pairs(run, prepared, seed, **options)
     against = options.get("against", "test")
     check_splits(prepared, against)
     cost = {"bits_per_dim": bits_report(run, prepared, against, seed)} if bits else {}
     cost |= {"membership": membership_report(run, prepared, against, seed)} if member else {}
+    cost |= {"few_labels": few_labels(run, prepared, named_by_few, against=against)} if named_by_few is not None else {}
     pairs = translated(run, prepared, against, n, seed) if run.method.source is not None else None
     images, asked = (pairs.made, pairs.asked) if pairs else draw_asked(run, prepared, n, seed)
     judge = (options.pop("judge", None) or control_network(prepared)) if asked else None
@@ -127,6 +132,13 @@ def in_words(record: dict) -> list[str]:
         said = "training photos told from held-out ones by {by}: AUC {auc:.3f} +- {half:.3f}, "
         said += "{hits:.1%} of them named at {false_alarms:.0%} false alarms"
         lines.append(said.format(**record["membership"]))
+    if "few_labels" in record:
+        found = record["few_labels"]
+        said = "{n} labels of {attribute}: {chance:.1%} right, {chosen:.1%} of chosen photos"
+        said += " (a network of these photos alone {alone:.1%})"
+        for at in found["labels"]:
+            shares = {way: at[way][0] for way in ("chance", "chosen", "alone")}
+            lines.append(said.format(n=at["n"], attribute=found["attribute"], **shares))
     if "paired" in record:
         found = record["paired"]
         psnr, fcd = ({who: found[who][key] for who in ("made", "source", "mean")} for key in ("psnr_db", "fcd"))

@@ -143,6 +143,24 @@ def membership(record: Mapping) -> list[str] | None:
     return ["<h2>Does the model give away what it learned from?</h2>", f"<p>{said}</p>"]
 
 
+def few_labels(record: Mapping) -> list[str] | None:
+    found = record.get("few_labels")
+    if not found:
+        return None
+    rows = [
+        [f"{at['n']:,}", *(near(at[way]) for way in ("chance", "chosen", "untrained", "pixels", "alone"))]
+        for at in found["labels"]
+    ]
+    said = (
+        f"How often {html.escape(found['attribute'])} ({found['values']} values; always naming the commonest is right "
+        f"in {found['commonest']:.1%}) is read right in held-out photos, learned from so many labels: by a linear "
+        f"reader of what the network sees, of photos that chance or the reader's doubt chose; of what it sees before "
+        f"its first step; of pixels; and by a classifier of those photos alone. {found['seeds']} seeds."
+    )
+    head = ["labels", "by chance", "chosen", "untrained", "pixels", "a classifier"]
+    return ["<h2>How few labels name what the model sees?</h2>", f"<p>{said}</p>", html_table(head, rows)]
+
+
 def categories(record: Mapping) -> list[str]:
     found = record["categories"]
     largest = sorted(found["measured"].items(), key=lambda item: -item[1]["n"]["samples"])[:MOST_ROWS]
@@ -181,7 +199,7 @@ def style(record: Mapping) -> list[str]:
     ]
 
 
-SECTIONS = (yardstick, self_test, fid, control, membership, useful, categories, shop, style)
+SECTIONS = (yardstick, self_test, fid, control, membership, few_labels, useful, categories, shop, style)
 
 
 def sections(record: Mapping) -> list[str]:

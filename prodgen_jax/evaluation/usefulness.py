@@ -6,7 +6,7 @@ only a small share of the real photos has labels. All classifiers are alike and 
 learn from; none of them measures anything else.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -53,9 +53,7 @@ def usefulness(
     shares = [share for share in SHARES if share * len(train) >= LEAST]
 
     def score(photos: Split, seed: int, bar: Progress) -> float:
-        network = FeatureNetwork(learned(settings, spec, photos, seed, bar), settings, spec, {}, {})
-        known = np.isin(held.labels[attribute], classes)
-        return float(np.mean(network.predict(held.images)[attribute][known] == held.labels[attribute][known]))
+        return share_right(pupil(settings, spec, photos, seed, bar), held, attribute, classes)
 
     rows = []  # of each seed: real, samples, then alone and with samples for each share
     with Progress(seeds * (2 + 2 * len(shares)) * steps, f"usefulness of samples for {attribute}") as bar:
@@ -73,6 +71,21 @@ def usefulness(
         "seeds": seeds,
         "commonest": commonest(held.labels[attribute], classes),
     }
+
+
+def pupil(
+    settings: classifier.Settings, spec: Spec, photos: Split, seed: int, bar: Progress
+) -> Callable[[UInt8[Array, "n h w 3"]], Int[np.ndarray, "n"]]:
+    """What a classifier of one attribute that learned from these photos reads in others."""
+    network = FeatureNetwork(learned(settings, spec, photos, seed, bar), settings, spec, {}, {})
+    (attribute,) = settings.classes
+    return lambda images: network.predict(images)[attribute]
+
+
+def share_right(read: Callable, held: Split, attribute: str, classes: Sequence[int]) -> float:
+    """Of the photos with one of these values."""
+    known = np.isin(held.labels[attribute], classes)
+    return float(np.mean(read(held.images)[known] == held.labels[attribute][known]))
 
 
 def summary(found: np.ndarray, shares: Sequence[float], n: int) -> dict:
