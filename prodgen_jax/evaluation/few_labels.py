@@ -7,7 +7,7 @@ photos are given a label is left to chance, or chosen where the reader doubts mo
 2009, section 3.1).
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
 
@@ -105,7 +105,7 @@ def check_few_labels(run: Run, prepared: PreparedSet, attribute: str) -> tuple[i
 # --- what is read -------------------------------------------------------------------------------------------------
 
 
-def features_or_error(run: Run):
+def features_or_error(run: Run) -> Callable:
     if run.method.features is None:
         raise InputError(
             f"{run.path}: no network of a {run.config['method']} looks at a photo alone: it lends no features"
