@@ -88,8 +88,8 @@ def follow(extra: dict, z: Float[Array, "b h w d"]) -> dict:
     return {name: MEMORY * extra[name] + (1 - MEMORY) * now[name] for name in extra}
 
 
-def latent(s: LatentSettings, spec: Spec) -> Method:
-    """A flow over the codes of an autoencoder, for pictures of `spec.size` (a multiple of 4, as the network allows)."""
+def check_latent(s: LatentSettings, spec: Spec) -> None:
+    """InputError where settings and the picture's size do not fit together."""
     if s.first_stage < 0:
         raise InputError(f"first_stage={s.first_stage}: must be 0 or more steps")
     if s.task:
@@ -98,6 +98,11 @@ def latent(s: LatentSettings, spec: Spec) -> Method:
         raise InputError(f"code={s.code}, code_kl={s.code_kl}: must be 1 or more, and 0 or more")
     if spec.size % 2**HALVINGS:
         raise InputError(f"latent: pictures of {spec.size} px are not a multiple of {2**HALVINGS}")
+
+
+def latent(s: LatentSettings, spec: Spec) -> Method:
+    """A flow over the codes of an autoencoder, for pictures of `spec.size` (a multiple of 4, as the network allows)."""
+    check_latent(s, spec)
     coder, dims = Autoencoder(s, spec), spec.size**2 * spec.channels
     codes = replace(spec, size=coder.shape[0], channels=s.code)
     check("latent: codes, as", s, codes)
