@@ -4,15 +4,14 @@
 #   benchmarks/few_labels.sh SET WORK MINUTES
 #
 # SET: the catalogue, prepared at 32 px. Each model is trained for so many minutes of one core, two side by side; a run
-# that WORK holds is not trained again.
+# that WORK holds goes on from where it is.
 set -euo pipefail
 data=$1 work=$2 minutes=$3
 here=$(cd "$(dirname "$0")" && pwd)
 mkdir -p "$work"
 
 train() { # CORE METHOD settings...
-    [ -e "$work/$2/config.json" ] ||
-        taskset -c "$1" python -m prodgen_jax.cli train "$2" "$data" --minutes "$minutes" --out "$work/$2" "${@:3}"
+    taskset -c "$1" python -m prodgen_jax.cli train "$2" "$data" --minutes "$minutes" --out "$work/$2" --resume "${@:3}"
 }
 train 0 dcgan & train 1 vae & wait
 train 0 ddpm & train 1 flow --set optimizer=muon & wait

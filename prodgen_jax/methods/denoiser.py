@@ -65,7 +65,7 @@ class DenoiserSettings(BackboneSettings, PrecisionSettings):
     guidance_rescale: float = 0.0  # share of the contrast lost to guidance that is given back, 0 to 1
 
 
-SEEN = 0.1  # noise beside a photo's numbers, sigma / alpha, at which its features are read
+SEEN = 0.1  # noise beside a photo's numbers, sigma / alpha, near which its features are read
 CHAIN = 250  # steps of the chain whose bound counts bits
 STREAM_DROPOUT = 5  # what an example's key is folded with for what the network drops out
 SAMPLING = ("sampler", "sample_steps", "guidance", "guidance_from", "guidance_to", "guidance_rescale")
@@ -199,7 +199,10 @@ class Denoiser:
         return bits_per_dim(bound, math.prod(self.shape))
 
     def features(self, params, images, keys) -> Float[Array, "n d"]:
-        """What its network sees, about half way, in pictures with a little noise. Xiang 2023 ("DDAE"), section 3."""
+        """What its network sees, about half way, in pictures with a little noise. Xiang 2023 ("DDAE"), section 3.
+
+        At the time nearest to SEEN of those that sampling visits, so that it is one that the network is asked at.
+        """
         points = self.frame.path(self.frame.times)
         near = jnp.argmin(abs(points.sigma / points.alpha - SEEN))
         at = self.frame.path(jnp.full(len(images), self.frame.times[near])).against(images)
