@@ -42,11 +42,19 @@ def batch():
 
 
 @pytest.fixture(scope="module")
-def start(tiny_recipe):
-    """start(name, precision, **settings) -> (method, state with noise on every parameter: fresh denoisers answer 0)."""
+def made(tiny_recipe):
+    """made(name, precision, **settings): a tiny method."""
+    return lambda name, precision, **settings: tiny_recipe(
+        name, precision=precision, **{**MORE.get(name, {}), **settings}
+    ).build(SPEC)
 
-    def make(name, precision, **settings):
-        method = tiny_recipe(name, precision=precision, **{**MORE.get(name, {}), **settings}).build(SPEC)
+
+@pytest.fixture(scope="module")
+def start(made):
+    """start(name, precision) -> (method, state with noise on every parameter: fresh denoisers answer 0)."""
+
+    def make(name, precision):
+        method = made(name, precision)
         state, rng = jax.jit(partial(init_state, method))(jax.random.key(0)), np.random.default_rng(1)
         noisy = jax.tree.map(lambda p: p + rng.normal(0, 0.03, p.shape).astype("f"), state.params)
         return method, state._replace(params=noisy)
@@ -78,7 +86,7 @@ def test_a_step_in_bf16_is_a_step(start, batch, name):
 
 
 @pytest.mark.parametrize("name", [name for name in METHODS if name != "vqvae"])  # codes and their prior: float32
-def test_every_product_is_one_of_bf16(start, batch, name):
+def test_every_product_is_one_of_bf16(made, batch, name):
     """Operands of all convolutions and matrix products, forward and back, as the program is handed to XLA.
 
     Attention's softmax is float32, so in its backward pass one side of a product may be. What is no network's stays in
@@ -86,7 +94,8 @@ def test_every_product_is_one_of_bf16(start, batch, name):
     so do sums over pixels, which are products of a row of ones, and over channels, which are products with one column.
     """
     usual = {"ae": {"flow": 0}, "vae": {"flow": 0}, "cvae": {"flow": 0}, "srgan": {"task": "grey"}}
-    method, state = start(name, "bf16", **usual.get(name, {}))
+    method = made(name, "bf16", **usual.get(name, {}))
+    state = jax.eval_shape(partial(init_state, method), jax.random.key(0))
     if method.domains:
         place = np.stack([np.arange(BATCH), np.full(BATCH, BATCH)], -1)
         batch = {"image": np.stack([batch["image"], batch["image"][::-1]], 1), PLACE: place}
@@ -94,11 +103,12 @@ def test_every_product_is_one_of_bf16(start, batch, name):
     keys = jax.random.split(jax.random.key(0), BATCH)
     for turn in (turn for turn in method.turns if turn.trains != "towers"):
 
-        def loss(group, turn=turn):
-            return turn.loss({**state.params, turn.trains: group}, state.extra, batch, keys, 0)[0]
+        def loss(group, params, extra, turn=turn):
+            return turn.loss({**params, turn.trains: group}, extra, batch, keys, 0)[0]
 
-        alone = jax.vmap(jax.grad(loss), axis_name=AXIS)  # the one device of the data's axis
-        program = jax.jit(alone).lower(jax.tree.map(lambda p: p[None], state.params[turn.trains])).as_text()
+        alone = jax.vmap(jax.grad(loss), (0, None, None), axis_name=AXIS)  # the one device of the data's axis
+        group = jax.tree.map(lambda p: jax.ShapeDtypeStruct((1, *p.shape), p.dtype), state.params[turn.trains])
+        program = jax.jit(alone).lower(group, state.params, state.extra).as_text()
         lines = [line for line in program.splitlines() if re.search(rf"stablehlo\.({kinds})", line)]
         operands = [re.search(r": \((tensor<.*>), (tensor<.*>)\) ->", line).groups() for line in lines]
         sums = r"tensor<\d+x1x\d+xf32> .*|.* tensor<(\d+x)+1xf32>"
