@@ -24,7 +24,7 @@ import numpy as np
 from prodgen_jax.data.captions import unsaid
 from prodgen_jax.data.prepared import PreparedSet
 from prodgen_jax.errors import InputError
-from prodgen_jax.evaluation.intervals import over_seeds
+from prodgen_jax.evaluation.intervals import difference, over_seeds
 from prodgen_jax.evaluation.plots import frontier_plot
 from prodgen_jax.evaluation.runs import evaluate_run, write_record
 from prodgen_jax.evaluation.tables import markdown, plain
@@ -222,6 +222,18 @@ def cell(at: Sequence[float | None]) -> str:
     return plain(mean) + (f" ± {plain(half)}" if half is not None else "")
 
 
+def margins(methods: Mapping[str, Mapping]) -> str:
+    """Whether each method's FCD is surely above the best one's; empty where there is nothing to tell apart."""
+    best, *others = sorted(methods, key=lambda name: methods[name]["fcd"][0])
+    rows = []
+    for name in others:
+        one, other = methods[name], methods[best]
+        gap, half = difference(one["fcd"], other["fcd"], (one["seeds"], other["seeds"]))
+        if half is not None:
+            rows.append([f"{best} before {name}", cell((gap, half)), "yes" if gap > half else "not sure"])
+    return markdown(["", "FCD between them", "does it hold?"], rows) if rows else ""
+
+
 def report(found: Mapping) -> str:
     """The tables of a comparison, as markdown: quality and cost apart, so that each fits a narrow screen."""
     titles = {"time": f"{found['minutes']:g} minutes of training each", "work": "The same work each"}
@@ -245,5 +257,6 @@ def report(found: Mapping) -> str:
             "",
             f"{found['samples']} samples each; {means}.",
             "",
+            *([table, ""] if (table := margins(methods)) else []),
         ]
     return "\n".join(parts)

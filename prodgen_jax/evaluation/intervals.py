@@ -33,6 +33,22 @@ def over_seeds(values: Sequence[float]) -> tuple[float, float | None]:
     return float(values.mean()), float(t * values.std(ddof=1) / np.sqrt(len(values)))
 
 
+def difference(
+    one: tuple[float, float | None], other: tuple[float, float | None], seeds: tuple[int, int]
+) -> tuple[float, float | None]:
+    """(mean of one - mean of the other, half the width of its interval), each as `over_seeds` has it of so many seeds.
+
+    Their spreads need not be alike (Welch 1947). None where either is of a single seed.
+    """
+    gap, halves = one[0] - other[0], (one[1], other[1])
+    if None in halves or not any(halves):
+        return gap, None if None in halves else 0.0
+    free = np.asarray(seeds) - 1
+    errors = np.asarray(halves, float) / stdtrit(free, 0.5 + LEVEL / 2)  # standard errors of the means
+    freedom = np.sum(errors**2) ** 2 / np.sum(errors**4 / free)
+    return gap, float(stdtrit(freedom, 0.5 + LEVEL / 2) * np.sqrt(np.sum(errors**2)))
+
+
 def of_measures(
     measure: Callable[..., Mapping[str, float]],
     reference: Float[Array, "n d"],

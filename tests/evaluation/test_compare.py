@@ -65,6 +65,7 @@ def test_one_table_and_a_frontier(done):
             assert mean > 0 and half >= 0 and at["seeds"] == 2 and at["tried"] == 1 and at["images_per_second"][0] > 0
     text = (out / "compare.md").read_text()
     assert "0.02 minutes" in text and "settings tried" in text and text.count("| dcgan |") == 4
+    assert text.count("does it hold?") == 2 and text.count("| yes |") + text.count("| not sure |") == 2
 
 
 @pytest.mark.parametrize("name", ["cyclegan", "adain"])

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from scipy.stats import binomtest
+from scipy.stats import binomtest, ttest_ind
 
 from prodgen_jax.evaluation import intervals, sets
 from prodgen_jax.evaluation.measures import interval, measure
@@ -19,6 +19,16 @@ def test_over_seeds_by_hand():
     mean, half = intervals.over_seeds([1.0, 2.0, 3.0])
     assert mean == 2 and half == pytest.approx(4.302653 / np.sqrt(3), rel=1e-5)  # t of 2 degrees of freedom
     assert intervals.over_seeds([5.0]) == (5.0, None)
+
+
+def test_a_difference_equals_scipy():
+    """Welch's interval, from two means and their own intervals alone; none where a single seed tells no spread."""
+    one, other = [11.2, 12.9, 10.4], [16.5, 15.1, 16.3, 14.8]
+    gap, half = intervals.difference(*map(intervals.over_seeds, (one, other)), (3, 4))
+    wanted = ttest_ind(one, other, equal_var=False).confidence_interval(0.95)
+    assert (gap - half, gap + half) == pytest.approx((wanted.low, wanted.high), rel=1e-6)
+    assert intervals.difference((3.0, None), (1.0, 0.5), (1, 3)) == (2.0, None)
+    assert intervals.difference((3.0, 0.0), (1.0, 0.0), (2, 2)) == (2.0, 0.0)
 
 
 def test_subsampling_finds_the_spread_over_draws():
